@@ -1,0 +1,148 @@
+"""Deliveries: raw bytes from the wire, who may send them, what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from ingest.domain.calls import CallEvent
+
+
+class BadSignature(Exception):
+    """The sender could not be proved: wrong or missing signature, or a stale one."""
+
+
+class UnreadableDelivery(Exception):
+    """The sender is known, but this text cannot be read; it waits parked for a fix."""
+
+
+class IgnoredDelivery(Exception):
+    """Understood, and nothing to record: the text of the exception is the reason shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookRequest:
+    """One HTTP request as it came, with what is beneath `/hooks/{source}`."""
+
+    method: str
+    path: str  #: beneath the source, "" or starting with "/"
+    query: str = ""  #: raw, without "?"
+    headers: tuple[tuple[str, str], ...] = ()  #: names in lower case, as often as sent
+    body: bytes = b""
+    url: str = ""  #: as the sender saw it: public base address, path and query
+    received_at: datetime
+    peer: str = ""  #: address of the sender, or of what the trusted hop saw
+
+    def header(self, name: str) -> str | None:
+        """Return the first header of that name, or None."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key == wanted), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookResponse:
+    """What the provider expects to read."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Receipt(StrEnum):
+    """What keeping a request came to; a provider may answer each differently."""
+
+    NEW = "new"
+    REPEATED = "repeated"  #: the very same delivery was kept before
+    CHANGED = "changed"  #: the provider's event id was seen before with another body; kept too
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What a provider's functions may know of one source."""
+
+    source: str  #: the source's name, also its part of the path
+    secrets: tuple[Mapping[str, str], ...] = ()  #: valid sets of secrets, newest first
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))  #: of the account's naive times
+    region: str = "ZZ"  #: ISO 3166 region of national numbers
+    own_numbers: tuple[str, ...] = ()  #: E.164 numbers that the account is known to own
+    config: Mapping[str, Any] = field(default_factory=dict)  #: provider's own settings
+    public_url: str = ""  #: base address as seen from outside, without a slash at the end
+    tolerance_s: float = 300.0  #: greatest age of a signed timestamp, both ways
+    unsigned_from: tuple[str, ...] = ()  #: networks that may send unsigned requests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDelivery:
+    """What an edge asks a delivery log to keep."""
+
+    source: str  #: source name, or mailbox id
+    key: str  #: unique within the source: a repeat has the same
+    event_id: str | None = None  #: the provider's own event id, to notice changed repeats
+    received_at: datetime
+    head: Mapping[str, Any]  #: method, path, query, headers, url; for mail: folder, uid and so on
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A kept delivery. `body` is None once the bytes expired by policy."""
+
+    log: str  #: "calls" or "mail"
+    partition: int
+    position: int
+    source: str
+    key: str
+    received_at: datetime
+    head: Mapping[str, Any]
+    body: bytes | None
+
+    @property
+    def id(self) -> str:
+        """Return the id that pages, logs and the API show, such as `calls-0-17`."""
+        return f"{self.log}-{self.partition}-{self.position}"
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """What the server and the worker need to know of one PBX provider: pure functions."""
+
+    name: str
+    verify: Callable[[HookRequest, Account], None]  #: raises BadSignature
+    key: Callable[[HookRequest, Account], str | None]  #: the provider's event id, if it has one
+    parse: Callable[[HookRequest, Account], Sequence[CallEvent]]
+    #: raises UnreadableDelivery or IgnoredDelivery
+    answer: Callable[[HookRequest, Account, Receipt], HookResponse]
+    secret_fields: tuple[str, ...] = ()  #: names of body fields that pages and exports mask
+    secrets: tuple[str, ...] = ()  #: names of the secrets that a source of it needs
+    signs: bool = True  #: False: signs nothing, so its path needs an unguessable part
+
+
+def request_of(delivery: Delivery) -> HookRequest:
+    """Return the HTTP request that a kept delivery was. Raises UnreadableDelivery if emptied."""
+    if delivery.body is None:
+        raise UnreadableDelivery("the raw bytes have expired by policy")
+    head = delivery.head
+    return HookRequest(
+        method=head["method"],
+        path=head["path"],
+        query=head.get("query", ""),
+        headers=tuple((name, value) for name, value in head.get("headers", ())),
+        body=delivery.body,
+        url=head.get("url", ""),
+        received_at=delivery.received_at,
+        peer=head.get("peer", ""),
+    )
+
+
+class End(StrEnum):
+    """The three ends of a delivery."""
+
+    READ = "read"
+    IGNORED = "ignored"
+    PARKED = "parked"
