@@ -73,6 +73,7 @@ class CallEvent:
     talk_s: float | None = None
     recording_url: str | None = None
     recording_id: str | None = None
+    recording_ready: bool = False  #: True: this report says that the file exists
     forwarded_to: str | None = None
     queue: str | None = None
     transfer: str | None = None
@@ -114,6 +115,7 @@ class Call:
     state: CallState
     outcome: Outcome | None = None
     started_at: datetime
+    start_known: bool = True  #: False: no report tells the start; it is the earliest known moment
     answered_at: datetime | None = None
     ended_at: datetime | None = None
     duration_s: float | None = None
@@ -123,6 +125,7 @@ class Call:
     legs: tuple[Leg, ...] = ()
     recording_url: str | None = None
     recording_id: str | None = None
+    recording_ready: bool = False
     forwarded_to: str | None = None
     queue: str | None = None
     transfer: str | None = None  #: "blind" or "attended"

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 class BadSignature(Exception):
     """The sender could not be proved: wrong or missing signature, or a stale one."""
 
+    def __init__(self, *reason: object, skew_s: float | None = None) -> None:
+        super().__init__(*reason)
+        self.skew_s = skew_s  #: of a stale one: the signed moment minus ours
+
 
 class UnreadableDelivery(Exception):
     """The sender is known, but this text cannot be read; it waits parked for a fix."""

@@ -100,6 +100,7 @@ class Directory:
     employees: Mapping[str, Employee] = field(default_factory=dict)
     lines: Mapping[str, Line] = field(default_factory=dict)
     by_point: Mapping[str, Line] = field(default_factory=dict)  #: `str(point)` -> line
+    mailboxes: Mapping[str, str] = field(default_factory=dict)  #: mailbox id -> address
 
     def employed(self, employee: str | None, at: datetime) -> bool:
         """Tell whether that employee exists and was employed at that moment."""

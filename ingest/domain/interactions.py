@@ -84,6 +84,7 @@ class Participant:
     cause: str | None = None  #: why not linked: "unknown" or "ambiguous"
     subject: str | None = None  #: whose timeline the touch belongs to: `client:ID` or a point
     principal: bool = False  #: its subject's timeline gives the touch its status
+    quiet: bool = False  #: raises no flag there: a client linked elsewhere in the touch does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +146,7 @@ class Moment:
     machine: bool
     suppressed: bool
     principal: bool  #: this subject's timeline gives it its status
+    quiet: bool  #: raises no flag in this subject's timeline
     point: str | None  #: the subject's point in this touch
     contact: str | None
     cause: str | None = None  #: why its point is not linked

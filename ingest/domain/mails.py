@@ -43,6 +43,7 @@ class Mail:
     attachments: tuple[Attachment, ...] = ()
     automatic: str | None = None  #: why a machine is thought to have sent it; None: a person
     warnings: tuple[str, ...] = ()  #: what was broken and how it was read
+    opaque: str | None = None  #: why the body was left unread; the header was read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

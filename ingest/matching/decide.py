@@ -241,6 +241,7 @@ def _may_raise(moment: Moment) -> bool:
         and moment.status not in QUIET
         and not moment.machine
         and not moment.suppressed
+        and not moment.quiet
     )
 
 

@@ -1,0 +1,95 @@
+"""Mailboxes: how each is reached, and what is known of how following it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Tls(StrEnum):
+    """How the connection is protected."""
+
+    IMPLICIT = "implicit"  #: TLS from the first byte, usually port 993
+    STARTTLS = "starttls"  #: TLS before anything else is said, usually port 143
+    NONE = "none"  #: only to this very machine
+
+
+class Auth(StrEnum):
+    """How we prove who we are."""
+
+    PASSWORD = "password"  #: AUTHENTICATE PLAIN, or LOGIN where that is not offered
+    XOAUTH2 = "xoauth2"  #: the secret is an access token
+    OAUTHBEARER = "oauthbearer"  #: the secret is an access token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mailbox:
+    """One mailbox of the company and how to sign in to it."""
+
+    id: str  #: never used twice
+    address: str  #: the mail address of its owner
+    host: str
+    port: int = 993
+    tls: Tls = Tls.IMPLICIT
+    auth: Auth = Auth.PASSWORD
+    login: str
+    secret: str = field(repr=False)
+    ca_file: str | None = None  #: PEM file of the company's own authority; None: the system's
+    folders: tuple[str, ...] = ()  #: followed beside INBOX and the folder of sent mail
+    version: str = ""  #: changes with the settings; a pause holds for one version only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderState:
+    """How far one folder is followed."""
+
+    folder: str
+    sent: bool = False  #: it holds sent mail
+    connected: bool = False
+    uidvalidity: int | None = None
+    low: int | None = None  #: every mail from this UID on is kept, up to `high`
+    high: int | None = None
+    kept: int = 0  #: mails kept of the first import so far
+    total: int = 0  #: mails that lay there when the first import began
+    complete: bool = False  #: the first import is over
+    alert: str | None = None  #: something that a person should know, such as a renumbering
+    error: str | None = None  #: why it is not followed right now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxState:
+    """How following one mailbox goes: what the mailboxes page shows."""
+
+    mailbox: str
+    last_event_at: datetime | None = None  #: when the server last answered us
+    paused: str | None = None  #: why following stopped until a person acts
+    error: str | None = None  #: why nothing is followed right now; it will be tried again
+    folders: tuple[FolderState, ...] = ()
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether each known folder is followed at this moment."""
+        return bool(self.folders) and all(folder.connected for folder in self.folders)
+
+
+def state_to_memory(state: MailboxState) -> dict[str, Any]:
+    """Return a state as plain JSON, for the edge memory."""
+    plain = asdict(state)
+    plain["last_event_at"] = state.last_event_at and state.last_event_at.isoformat()
+    return plain
+
+
+def state_from_memory(plain: Mapping[str, Any]) -> MailboxState:
+    """Return the state that `state_to_memory` wrote."""
+    at = plain["last_event_at"]
+    folders = tuple(FolderState(**folder) for folder in plain["folders"])
+    return MailboxState(
+        mailbox=plain["mailbox"],
+        last_event_at=datetime.fromisoformat(at) if at else None,
+        paused=plain["paused"],
+        error=plain["error"],
+        folders=folders,
+    )

@@ -1,0 +1,127 @@
+"""The main database: one writer, any number of readers; SQLite or PostgreSQL, one code."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import QueuePool, StaticPool
+
+BUSY_S = 5.0  #: how long a connection waits for a lock before it gives up
+
+
+class Database:
+    """A main database, opened as its owner (`writable`) or only for reading.
+
+    All writing goes through `write()`: one connection, one transaction at a time. On SQLite the
+    transaction takes the write lock at its start, so what is read in it cannot change before it
+    commits.
+    """
+
+    def __init__(self, url: str, *, writable: bool = True) -> None:
+        self.url = url
+        self.dialect = make_url(url).get_backend_name()
+        self._writing = threading.RLock()
+        self._writer = _engine(url, writer=True) if writable else None
+        self._reader = _engine(url, writer=False)
+
+    @property
+    def writer(self) -> Engine:
+        """Return the writing engine, for migrations. Raises RuntimeError if opened to read."""
+        if self._writer is None:
+            raise RuntimeError("this process may only read the main database")
+        return self._writer
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open the one write transaction; commits at the end, rolls back on an exception."""
+        with self._writing, self.writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a read-only transaction that sees one state of the database."""
+        with self._reader.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._reader.dispose()
+        if self._writer is not None:
+            self._writer.dispose()
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the address of a SQLite file."""
+    return f"sqlite:///{path}"
+
+
+def _engine(url: str, *, writer: bool) -> Engine:
+    if make_url(url).get_backend_name() == "sqlite":
+        return _sqlite(url, writer=writer)
+    return create_engine(
+        url,
+        pool_size=1 if writer else 8,
+        max_overflow=0,
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED" if writer else "REPEATABLE READ",
+        connect_args={"connect_timeout": 2},
+    )
+
+
+def _sqlite(url: str, *, writer: bool) -> Engine:
+    path = make_url(url).database or ""
+
+    def connect() -> sqlite3.Connection:
+        if writer:
+            connection = sqlite3.connect(
+                path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+            )
+            os.chmod(path, 0o600)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+        else:
+            # A reader that is the last to close would otherwise checkpoint and delete the WAL.
+            connection = sqlite3.connect(
+                f"file:{path}?mode=ro",
+                uri=True,
+                timeout=BUSY_S,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            connection.execute("PRAGMA query_only=1")
+            connection.execute("PRAGMA wal_autocheckpoint=0")
+        connection.execute("PRAGMA cache_size=-65536")
+        return connection
+
+    engine = create_engine(
+        url,
+        creator=connect,
+        poolclass=StaticPool if writer else QueuePool,
+        **({} if writer else {"pool_size": 8, "max_overflow": 0}),
+    )
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # The driver's own transaction handling begins too late for a consistent read.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+    return engine
+
+
+def dialect_insert(connection: Connection, table: Any) -> Any:
+    """Return the database's own insert, which can say `on conflict`."""
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+        return sqlite_insert(table)
+    from sqlalchemy.dialects.postgresql import insert as postgres_insert
+
+    return postgres_insert(table)

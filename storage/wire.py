@@ -1,0 +1,286 @@
+"""What came over the wire and what was read from it: deliveries' ends, call reports, mails."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import uuid5
+
+import msgspec
+from sqlalchemy import Connection, delete, insert, select, update
+
+from ingest.domain.calls import CallEvent, Report
+from ingest.domain.deliveries import Delivery, End
+from ingest.domain.interactions import NAMESPACE
+from ingest.domain.mails import Mail, Sighting
+from storage.database import dialect_insert
+from storage.facts import chunks
+from storage.log import Mark
+from storage.tables import (
+    call_reports,
+    deliveries,
+    mail_bodies,
+    mails,
+    positions,
+    sightings,
+)
+
+_decode_event = msgspec.json.Decoder(CallEvent).decode
+_decode_mail = msgspec.json.Decoder(Mail).decode
+
+
+def delivery_id(source: str, key: str) -> str:
+    """Return the id of a delivery: the same in whatever log and at whatever place it lies."""
+    return str(uuid5(NAMESPACE, f"delivery\0{source}\0{key}"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredReport:
+    """A call report with the ids of the keys that tie it."""
+
+    id: str
+    source: str
+    keys: tuple[str, ...]
+    report: Report
+
+
+# Deliveries ------------------------------------------------------------------------------------
+
+
+def known_deliveries(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Return which of these deliveries were dealt with before."""
+    found: set[str] = set()
+    for chunk in chunks(ids):
+        found.update(connection.scalars(select(deliveries.c.id).where(deliveries.c.id.in_(chunk))))
+    return found
+
+
+def record_ends(connection: Connection, ends: Sequence[tuple[Delivery, End, str | None]]) -> None:
+    """Write what became of each delivery; a later reading of the same one replaces the end."""
+    if not ends:
+        return
+    statement = dialect_insert(connection, deliveries)
+    statement = statement.on_conflict_do_update(
+        index_elements=["id"],
+        set_={
+            name: statement.excluded[name]
+            for name in ("log", "partition", "position", "end", "reason")
+        },
+    )
+    rows = {
+        delivery_id(delivery.source, delivery.key): {
+            "id": delivery_id(delivery.source, delivery.key),
+            "log": delivery.log,
+            "partition": delivery.partition,
+            "position": delivery.position,
+            "source": delivery.source,
+            "key": delivery.key,
+            "received_at": delivery.received_at,
+            "end": end.value,
+            "reason": reason,
+        }
+        for delivery, end, reason in ends
+    }
+    connection.execute(statement, list(rows.values()))
+
+
+# Call reports ----------------------------------------------------------------------------------
+
+
+def insert_reports(
+    connection: Connection,
+    rows: Sequence[tuple[str, str, tuple[str, ...], CallEvent, datetime]],
+    *,
+    reader: int,
+) -> None:
+    """Insert reports as (delivery id, source, key ids, event, received_at); repeats are no-ops."""
+    counted: dict[str, int] = defaultdict(int)
+    values = []
+    for delivery, source, keys, event, received_at in rows:
+        place = counted[delivery]
+        counted[delivery] += 1
+        values.append(
+            {
+                "id": f"{delivery}/{place}",
+                "delivery_id": delivery,
+                "source": source,
+                "key": keys[0],
+                "key_ids": json.dumps(keys),
+                "event": msgspec.json.encode(event).decode(),
+                "received_at": received_at,
+                "reader": reader,
+            }
+        )
+    if values:
+        connection.execute(
+            dialect_insert(connection, call_reports).on_conflict_do_nothing(), values
+        )
+
+
+def forget_reading(connection: Connection, deliveries_: Sequence[str]) -> set[str]:
+    """Drop what an earlier reader made of these deliveries; returns the call keys concerned.
+
+    Only for reading again what is still there: a reading whose bytes are gone is never dropped.
+    """
+    keys: set[str] = set()
+    for chunk in chunks(deliveries_):
+        for text in connection.scalars(
+            select(call_reports.c.key_ids).where(call_reports.c.delivery_id.in_(chunk))
+        ):
+            keys.update(json.loads(text))
+        connection.execute(delete(call_reports).where(call_reports.c.delivery_id.in_(chunk)))
+    return keys
+
+
+def reports_of(connection: Connection, keys: Iterable[str]) -> list[StoredReport]:
+    """Return every report that was stored under one of these keys, in no order that matters."""
+    found = []
+    for chunk in chunks(sorted(set(keys))):
+        for row in connection.execute(
+            select(
+                call_reports.c.id,
+                call_reports.c.source,
+                call_reports.c.key_ids,
+                call_reports.c.event,
+                call_reports.c.received_at,
+            ).where(call_reports.c.key.in_(chunk))
+        ):
+            found.append(_report(row))
+    return found
+
+
+def all_report_keys(connection: Connection) -> Iterable[tuple[str, ...]]:
+    """Yield the keys of every report, for grouping them from nothing."""
+    for text in connection.execution_options(yield_per=1000).scalars(
+        select(call_reports.c.key_ids).distinct()
+    ):
+        yield tuple(json.loads(text))
+
+
+def _report(row: Any) -> StoredReport:
+    return StoredReport(
+        id=row.id,
+        source=row.source,
+        keys=tuple(json.loads(row.key_ids)),
+        report=Report(event=_decode_event(row.event), received_at=row.received_at),
+    )
+
+
+# Mails -----------------------------------------------------------------------------------------
+
+
+def insert_mails(
+    connection: Connection,
+    rows: Sequence[tuple[str, Mail, datetime]],
+    seen: Sequence[tuple[str, Sighting]],
+    *,
+    reader: int,
+) -> None:
+    """Insert readings as (delivery id, mail, received_at) and sightings as (delivery id, ...)."""
+    readings, bodies = [], []
+    for delivery, mail, received_at in rows:
+        headers = replace(mail, text="", html="")
+        readings.append(
+            {
+                "id": mail.identity,
+                "delivery_id": delivery,
+                "message_id": mail.message_id,
+                "reading": msgspec.json.encode(headers).decode(),
+                "received_at": received_at,
+                "reader": reader,
+            }
+        )
+        bodies.append({"id": mail.identity, "text": mail.text, "html": mail.html})
+    if readings:
+        connection.execute(dialect_insert(connection, mails).on_conflict_do_nothing(), readings)
+        connection.execute(dialect_insert(connection, mail_bodies).on_conflict_do_nothing(), bodies)
+    if seen:
+        connection.execute(
+            dialect_insert(connection, sightings).on_conflict_do_nothing(),
+            [
+                {
+                    "id": delivery,
+                    "mail_id": sighting.mail,
+                    "mailbox": sighting.mailbox,
+                    "folder": sighting.folder,
+                    "uidvalidity": sighting.uidvalidity,
+                    "uid": sighting.uid,
+                    "sent": sighting.sent,
+                    "internal_date": sighting.internal_date,
+                    "received_at": sighting.first_received_at,
+                }
+                for delivery, sighting in seen
+            ],
+        )
+
+
+def mails_of(
+    connection: Connection, identities: Iterable[str]
+) -> dict[str, tuple[Mail, list[Sighting]]]:
+    """Return each of these mails, without its text, with every sighting of it."""
+    wanted = sorted(set(identities))
+    read: dict[str, Mail] = {}
+    seen: Mapping[str, list[Sighting]] = defaultdict(list)
+    for chunk in chunks(wanted):
+        for row in connection.execute(
+            select(mails.c.id, mails.c.reading).where(mails.c.id.in_(chunk))
+        ):
+            read[row.id] = _decode_mail(row.reading)
+        for row in connection.execute(
+            select(sightings).where(sightings.c.mail_id.in_(chunk)).order_by(sightings.c.id)
+        ):
+            seen[row.mail_id].append(
+                Sighting(
+                    mailbox=row.mailbox,
+                    folder=row.folder,
+                    uidvalidity=row.uidvalidity,
+                    uid=row.uid,
+                    sent=row.sent,
+                    internal_date=row.internal_date,
+                    mail=row.mail_id,
+                    first_received_at=row.received_at,
+                )
+            )
+    return {identity: (mail, seen[identity]) for identity, mail in read.items() if seen[identity]}
+
+
+def all_mails(connection: Connection) -> list[str]:
+    """Return the identity of every mail."""
+    return list(connection.scalars(select(mails.c.id).order_by(mails.c.id)))
+
+
+def known_mails(connection: Connection, identities: Sequence[str]) -> set[str]:
+    """Return which of these mails were read before."""
+    found: set[str] = set()
+    for chunk in chunks(identities):
+        found.update(connection.scalars(select(mails.c.id).where(mails.c.id.in_(chunk))))
+    return found
+
+
+# Positions -------------------------------------------------------------------------------------
+
+
+def position(connection: Connection, log: str, partition: int) -> Mark | None:
+    """Return how far the worker came in that partition, or None if it never began."""
+    row = connection.execute(
+        select(positions).where(positions.c.log == log, positions.c.partition == partition)
+    ).first()
+    if row is None:
+        return None
+    return Mark(partition=partition, epoch=row.epoch, position=row.position, key=row.key)
+
+
+def move(connection: Connection, log: str, mark: Mark) -> None:
+    """Store how far the worker came."""
+    values = {"epoch": mark.epoch, "position": mark.position, "key": mark.key}
+    moved = connection.execute(
+        update(positions)
+        .where(positions.c.log == log, positions.c.partition == mark.partition)
+        .values(values)
+    ).rowcount
+    if not moved:
+        connection.execute(insert(positions), {"log": log, "partition": mark.partition, **values})

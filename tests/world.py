@@ -1,0 +1,366 @@
+"""A small company to test with: say what happened, then ask what is recorded.
+
+Everything goes through the real pipeline and a real, migrated database; only the wire is left
+out: calls and mails are given as what a reader would have made of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid5
+
+from sqlalchemy import Connection, select
+
+from ingest import redecide
+from ingest.domain.calls import CallEvent, CallStage, Direction, Outcome
+from ingest.domain.contacts import ContactPoint, PointKind
+from ingest.domain.deliveries import Delivery, End
+from ingest.domain.directory import BEGINNING, LineKind, PointVerdict
+from ingest.domain.interactions import NAMESPACE, FlagKind, Status, call_key_id
+from ingest.domain.mails import Mail, MailAddress, Sighting
+from ingest.matching.numbers import to_point
+from ingest.pipeline import Changed, Directories, record
+from ingest.readers import Reading
+from ingest.rebuild import Rebuilt, rebuild
+from storage import decisions, directory, facts
+from storage.database import Database, sqlite_url
+from storage.schema import migrate
+from storage.tables import DERIVED, flags, interactions, mailboxes, participants, review_items
+
+NOW = datetime(2026, 5, 20, 12, 0, tzinfo=UTC)
+SOURCE = "office"
+
+
+def day(number: int, hour: int = 12, minute: int = 0) -> datetime:
+    """Return a moment in May 2026."""
+    return datetime(2026, 5, number, hour, minute, tzinfo=UTC)
+
+
+@dataclass
+class World:
+    """One company with its database."""
+
+    database: Database
+    known: Directories = field(default_factory=Directories)
+    position: int = 0
+    _calls: int = 0
+
+    # The directory --------------------------------------------------------------------------
+
+    def employee(self, name: str, **more: Any) -> str:
+        with self.database.write() as connection:
+            return directory.add_employee(connection, name=name, at=NOW, by="test", **more)
+
+    def line(
+        self,
+        number: str,
+        holder: str | None = None,
+        *,
+        since: datetime = BEGINNING,
+        shared: bool = False,
+        region: str = "RU",
+    ) -> str:
+        kind, point = _line(number)
+        with self.database.write() as connection:
+            line = directory.add_line(
+                connection, kind=kind, point=point, at=NOW, by="test", shared=shared, region=region
+            )
+            if holder:
+                directory.assign_line(connection, line, holder, from_at=since, at=NOW, by="test")
+            if kind is LineKind.MAILBOX:
+                facts.record(
+                    connection,
+                    mailboxes,
+                    at=NOW,
+                    by="test",
+                    id=f"box-{number}",
+                    address=number,
+                    host="localhost",
+                    port=143,
+                    tls="none",
+                    login=number,
+                    secret="",
+                    config="{}",
+                )
+        return line
+
+    def client(
+        self, name: str, *points: str, primary: str | None = None, since: datetime = BEGINNING
+    ) -> str:
+        with self.database.write() as connection:
+            client = directory.add_client(connection, name=name, at=NOW, by="test")
+            for text in points:
+                directory.hold(connection, point(text), client, at=NOW, by="test")
+            if primary:
+                directory.name_primary(
+                    connection, client, primary, from_at=since, at=NOW, by="test"
+                )
+        return client
+
+    def change(self, function: Any, *args: Any, by: str = "test", at: datetime = NOW, **kw: Any) -> Any:
+        """Write a fact by a storage function, then decide anew what it touches."""
+        with self.database.write() as connection:
+            result = function(connection, *args, at=at, by=by, **kw)
+        self.settle()
+        return result
+
+    def leaves(self, employee: str, at: datetime) -> None:
+        self.change(directory.leave, employee, left_at=at)
+
+    def names(self, client: str, employee: str | None, since: datetime) -> None:
+        self.change(directory.name_primary, client, employee, from_at=since)
+
+    def assigns(self, line: str, employee: str | None, since: datetime) -> None:
+        self.change(directory.assign_line, line, employee, from_at=since)
+
+    def links(self, text: str, client: str | None = None, *, at: datetime = NOW, **kw: Any) -> str:
+        decision: str = self.change(
+            decisions.decide_point, point(text), PointVerdict.LINK, client=client, at=at, **kw
+        )
+        return decision
+
+    def dismisses(self, subject: str, at: datetime, kind: FlagKind = FlagKind.MANAGER_LEFT) -> str:
+        decision: str = self.change(decisions.decide_flag, kind, subject, "dismiss", at=at)
+        return decision
+
+    # The wire -------------------------------------------------------------------------------
+
+    def call(
+        self,
+        remote: str | None,
+        line: str,
+        at: datetime,
+        *,
+        talk: float | None = None,
+        outcome: Outcome | None = None,
+        agent: str | None = None,
+        rang: tuple[str, ...] = (),
+        out: bool = False,
+        ended: bool = True,
+        learned: datetime | None = None,
+        key: str | None = None,
+    ) -> str:
+        """A call, reported by its start and, unless it goes on, by its end; returns the key."""
+        self._calls += 1
+        key = key or f"call-{self._calls}"
+        caller, callee = (line, remote) if out else (remote, line)
+        common = {
+            "call_keys": (key,),
+            "direction": Direction.OUTBOUND if out else Direction.INBOUND,
+            "caller": caller,
+            "callee": callee,
+            "line": line,
+            "withheld": remote is None,
+        }
+        events = [CallEvent(stage=CallStage.RINGING, occurred_at=at, **common)]
+        events += [
+            CallEvent(stage=CallStage.RINGING, occurred_at=at, agent=ext, **common) for ext in rang
+        ]
+        if ended:
+            answered = at + timedelta(seconds=5) if talk is not None else None
+            default = Outcome.ANSWERED if talk is not None else Outcome.NO_ANSWER
+            events.append(
+                CallEvent(
+                    stage=CallStage.ENDED,
+                    occurred_at=at + timedelta(seconds=5 + (talk or 15)),
+                    started_at=at,
+                    answered_at=answered,
+                    ended_at=at + timedelta(seconds=5 + (talk or 15)),
+                    talk_s=talk or 0.0,
+                    outcome=outcome or default,
+                    agent=agent,
+                    **common,
+                )
+            )
+        for event in events:
+            self.report(event, learned or at + timedelta(seconds=1))
+        return call_key_id(SOURCE, key)
+
+    def report(self, event: CallEvent, received_at: datetime, source: str = SOURCE) -> Changed:
+        return self.deliver(
+            [
+                Reading(
+                    delivery=self._delivery("calls", source, received_at),
+                    end=End.READ,
+                    events=((source, event),),
+                )
+            ]
+        )
+
+    def mail(
+        self,
+        sender: str,
+        to: tuple[str, ...],
+        at: datetime,
+        *,
+        cc: tuple[str, ...] = (),
+        box: str | None = None,
+        sent: bool = False,
+        message_id: str | None = None,
+        reply_to: str | None = None,
+        automatic: str | None = None,
+        learned: datetime | None = None,
+    ) -> str:
+        """A mail seen in one of our mailboxes; returns its identity."""
+        message_id = message_id or f"{self.position}@example.org"
+        identity = str(uuid5(NAMESPACE, message_id))
+        box = box or next(it for it in (*to, *cc, sender) if it.endswith("@ours.example"))
+        received = learned or at + timedelta(seconds=1)
+        delivery = self._delivery("mail", f"box-{box}", received)
+        self.deliver(
+            [
+                Reading(
+                    delivery=delivery,
+                    end=End.READ,
+                    mail=Mail(
+                        identity=identity,
+                        message_id=message_id,
+                        in_reply_to=reply_to,
+                        from_=MailAddress(address=sender),
+                        to=tuple(MailAddress(address=it) for it in to),
+                        cc=tuple(MailAddress(address=it) for it in cc),
+                        subject="A subject",
+                        automatic=automatic,
+                    ),
+                    sighting=Sighting(
+                        mailbox=f"box-{box}",
+                        folder="Sent" if sent else "INBOX",
+                        uidvalidity=1,
+                        uid=delivery.position,
+                        sent=sent,
+                        internal_date=at,
+                        mail=identity,
+                        first_received_at=received,
+                    ),
+                )
+            ]
+        )
+        return identity
+
+    def _delivery(self, log: str, source: str, received_at: datetime) -> Delivery:
+        self.position += 1
+        return Delivery(
+            log=log,
+            partition=0,
+            position=self.position,
+            source=source,
+            key=f"key-{self.position}",
+            received_at=received_at,
+            head={},
+            body=b"",
+        )
+
+    def deliver(self, readings: list[Reading]) -> Changed:
+        with self.database.write() as connection:
+            return record(connection, readings, self.known, region, now=NOW)
+
+    # Working --------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Decide anew whatever was asked for."""
+        while True:
+            with self.database.write() as connection:
+                if redecide.run_slice(connection, self.known, region, now=NOW) is None:
+                    return
+
+    def rebuild(self) -> Rebuilt:
+        return rebuild(self.database, region, now=NOW)
+
+    # Asking ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self.database.read() as connection:
+            yield connection
+
+    def touch(self, key: str) -> dict[str, Any]:
+        """The interaction with that key, with its clients."""
+        with self.reading() as connection:
+            own = decisions.interaction_of_key(connection, key) or key
+            row = connection.execute(
+                select(interactions).where(interactions.c.id == own)
+            ).mappings().one()
+            clients = connection.scalars(
+                select(participants.c.client_id).where(
+                    participants.c.interaction_id == own, participants.c.client_id.is_not(None)
+                )
+            ).all()
+        return {**row, "clients": sorted(set(clients))}
+
+    def status(self, key: str) -> Status:
+        return Status(self.touch(key)["status"])
+
+    def flags(self, *, at: datetime | None = None) -> list[tuple[str, str, int, bool]]:
+        """Every flag as (kind, subject, number, open)."""
+        with self.reading() as connection:
+            rows = connection.execute(select(flags).order_by(flags.c.opened_at, flags.c.number))
+            return [
+                (
+                    row.kind,
+                    row.subject,
+                    row.number,
+                    row.closed_at is None or row.closed_at > (at or NOW),
+                )
+                for row in rows
+            ]
+
+    def flag_rows(self) -> list[dict[str, Any]]:
+        with self.reading() as connection:
+            return [dict(row) for row in connection.execute(select(flags)).mappings()]
+
+    def waiting(self) -> dict[str, str]:
+        """What waits for review: point -> cause."""
+        with self.reading() as connection:
+            return {
+                row.point: row.cause for row in connection.execute(select(review_items))
+            }
+
+    def rows(self) -> dict[str, list[str]]:
+        """Every derived row as text, for comparing byte by byte."""
+        with self.reading() as connection:
+            return {
+                table.name: sorted(
+                    json.dumps(dict(row), default=str, sort_keys=True)
+                    for row in connection.execute(select(table)).mappings()
+                )
+                for table in DERIVED
+            }
+
+
+def region(source: str) -> str:
+    return "RU"
+
+
+def point(text: str) -> ContactPoint:
+    if "@" in text:
+        return ContactPoint(PointKind.EMAIL, text)
+    return to_point(text, "RU", SOURCE)
+
+
+def _line(number: str) -> tuple[LineKind, ContactPoint]:
+    where = point(number)
+    kinds = {
+        PointKind.EMAIL: LineKind.MAILBOX,
+        PointKind.EXTENSION: LineKind.EXTENSION,
+    }
+    return kinds.get(where.kind, LineKind.SIM), where
+
+
+def sqlite_world(path: Path) -> World:
+    """A company in a fresh SQLite file."""
+    database = Database(sqlite_url(path / "main.db"))
+    migrate(database)
+    return World(database)
+
+
+def postgres_world(url: str) -> World:
+    """A company in an empty PostgreSQL database."""
+    database = Database(url)
+    migrate(database)
+    return World(database)
