@@ -57,7 +57,8 @@ class Blobs:
     def _make(self, directory: Path) -> None:
         if directory.is_dir():
             return
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in (self._directory, directory):
+            each.mkdir(mode=0o700, exist_ok=True)
         sync_directory(self._directory)
         sync_directory(self._directory.parent)
 

@@ -370,6 +370,16 @@ def assign_line(
     facts.redecide_points(connection, [point] if point else [], from_at=from_at, until=until)
 
 
+def named_holder(connection: Connection, line: str, at: datetime) -> str | None:
+    """Return who is named as holder of the line at that moment, employed or not."""
+    return connection.scalar(
+        select(line_holders.c.employee_id)
+        .where(line_holders.c.line_id == line, line_holders.c.from_at <= at, current(line_holders))
+        .order_by(line_holders.c.from_at.desc())
+        .limit(1)
+    )
+
+
 def add_client(
     connection: Connection,
     *,

@@ -25,6 +25,19 @@ from psycopg.sql import SQL, Composed, Identifier
 from ingest.domain.deliveries import Delivery, NewDelivery
 from storage.blobs import INLINE_BYTES, Blobs
 from storage.log import READ_BYTES, Bounds, Imprint, Kept, LogUnavailable
+from storage.log_postgres_sql import (
+    EMPTY,
+    FILE_IS_NAMED,
+    FILES_OF,
+    IMPRINT,
+    INSERT,
+    KNOWN_EVENTS,
+    KNOWN_KEYS,
+    LAST,
+    READ_END,
+    ROWS,
+    SCHEMA,
+)
 from storage.log_rows import Lying, check_storable, delivery_of, imprint_of, to_json
 from storage.owner import lock_number, plain_url
 
@@ -33,73 +46,6 @@ STATEMENT_TIMEOUT_MS = 5_000
 #: A notification serialises commits of the whole database, so an appender sends few of them;
 #: who listens also polls.
 NOTIFY_EVERY_S = 0.05
-
-SCHEMA: LiteralString = """
-CREATE TABLE IF NOT EXISTS {partition} (
-    partition integer PRIMARY KEY,
-    epoch text NOT NULL
-);
-CREATE TABLE IF NOT EXISTS {log} (
-    partition integer NOT NULL,
-    position bigint NOT NULL,
-    source text COLLATE "C" NOT NULL,
-    key text COLLATE "C" NOT NULL,
-    event_id text COLLATE "C",
-    received_us bigint NOT NULL,
-    head text NOT NULL,
-    sha256 bytea NOT NULL,
-    size bigint NOT NULL,
-    place smallint NOT NULL,
-    body bytea,
-    PRIMARY KEY (partition, position),
-    UNIQUE (source, key)
-);
-CREATE INDEX IF NOT EXISTS {event_index} ON {log} (source, event_id) WHERE event_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS {file_index} ON {log} (sha256) WHERE place = 1;
-CREATE TABLE IF NOT EXISTS {memory} (name text COLLATE "C" PRIMARY KEY, value text NOT NULL);
-"""
-
-KNOWN_KEYS: LiteralString = """
-SELECT l.source, l.key, l.partition, l.position
-FROM unnest(%b::text[], %b::text[]) AS g(source, key)
-JOIN {log} l ON l.source = g.source AND l.key = g.key
-"""
-KNOWN_EVENTS: LiteralString = """
-SELECT DISTINCT l.source, l.event_id
-FROM unnest(%b::text[], %b::text[]) AS g(source, event_id)
-JOIN {log} l ON l.source = g.source AND l.event_id = g.event_id
-"""
-LAST: LiteralString = "SELECT coalesce(max(position), 0) FROM {log} WHERE partition = %s"
-INSERT: LiteralString = """
-INSERT INTO {log} (partition, position, source, key, event_id, received_us, head, sha256, size,
-                   place, body)
-SELECT %b::int, * FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::text[], %b::bigint[],
-                              %b::text[], %b::bytea[], %b::bigint[], %b::smallint[], %b::bytea[])
-"""
-ROWS: LiteralString = """
-SELECT position, source, key, event_id, received_us, head, sha256, size, place, body FROM {log}
-WHERE partition = %s AND position > %s AND position <= %s ORDER BY position
-"""
-IMPRINT: LiteralString = """
-SELECT source, key, event_id, received_us, sha256, size, place FROM {log}
-WHERE partition = %s AND position = %s
-"""
-#: Where a reading of so many rows and so many bytes ends.
-READ_END: LiteralString = """
-SELECT max(position) FROM (
-    SELECT position, sum(CASE WHEN place = 2 THEN 0 ELSE size END)
-                     OVER (ORDER BY position) - size AS before
-    FROM (SELECT position, size, place FROM {log} WHERE partition = %s AND position > %s
-          ORDER BY position LIMIT %s) AS next
-) AS summed WHERE before < %s
-"""
-FILES_OF: LiteralString = """
-SELECT DISTINCT sha256 FROM {log} WHERE place = 1 AND partition = %s AND position = ANY(%s)
-"""
-EMPTY: LiteralString = """
-UPDATE {log} SET body = NULL, head = '{{}}', place = 2
-WHERE place <> 2 AND partition = %s AND position = ANY(%s)
-"""
 
 
 def open_postgres_log(
@@ -359,9 +305,7 @@ class PostgresLog:
     def _remove_unless_named(self, connection: psycopg.Connection, digest: bytes) -> None:
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (self._file_lock(digest),))
-            named = connection.execute(
-                self._sql("SELECT 1 FROM {log} WHERE sha256 = %s AND place = 1"), (digest,)
-            ).fetchone()
+            named = connection.execute(self._sql(FILE_IS_NAMED), (digest,)).fetchone()
             if named is None:
                 self._blobs.remove(digest)
 

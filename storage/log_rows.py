@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import structlog
 
 from ingest.domain.deliveries import Delivery, NewDelivery, Receipt
@@ -115,8 +116,14 @@ def from_microseconds(value: int) -> datetime:
 
 
 def to_json(value: Any) -> str:
-    """Return JSON in plain ASCII, so that no character of it can upset a database."""
-    return json.dumps(value, separators=(",", ":"))
+    """Return JSON that every database can hold as text: NUL and lone surrogates are escaped.
+
+    Raises TypeError for what is no JSON value.
+    """
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:  # a header with octets that are not UTF-8
+        return json.dumps(value, separators=(",", ":"))
 
 
 def _row(position: int, new: NewDelivery, digest: bytes) -> Row:

@@ -4,6 +4,7 @@
 processes. Readers see rows in the order of their positions, because one connection writes them,
 and AUTOINCREMENT never gives a position twice.
 """
+# ruff: noqa: S608  what the statements are put together from are constants of this house
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -38,24 +40,20 @@ from storage.owner import own_file
 
 __all__ = ["SqliteLog", "SqliteLogReader", "open_log", "open_reader", "sqlite_warning"]
 
-# One step of SQLite hands the interpreter's lock over and back, so a group is written in as few
-# steps as its size allows.
-_CHUNKS = (64, 16, 4, 1)
-_INSERTS = {
-    n: f"INSERT INTO delivery ({COLUMNS}) VALUES " + ",".join(["(?,?,?,?,?,?,?,?,?,?)"] * n)
-    for n in _CHUNKS
-}
+# One step of SQLite hands the interpreter's lock over and back, which under load costs more than
+# the step. So a group is asked about in one statement and, up to so many rows, written in one,
+# which is then its own transaction.
+_ROWS_A_STATEMENT = 64
 _ROWS = f"SELECT {COLUMNS} FROM delivery WHERE position > ? ORDER BY position LIMIT ?"
 _IMPRINT = f"SELECT {IMPRINT_COLUMNS} FROM delivery WHERE position = ?"
-_KNOWN_KEYS = """
-SELECT d.source, d.key, d.position FROM json_each(?) AS j
+_LYING = """
+SELECT d.source, d.key, d.position FROM json_each(?1) AS j
 JOIN delivery AS d ON d.source = json_extract(j.value, '$[0]')
                   AND d.key = json_extract(j.value, '$[1]')
-"""
-_KNOWN_EVENTS = """
-SELECT DISTINCT d.source, d.event_id FROM json_each(?) AS j
+UNION ALL
+SELECT DISTINCT d.source, d.event_id, NULL FROM json_each(?1) AS j
 JOIN delivery AS d ON d.source = json_extract(j.value, '$[0]')
-                  AND d.event_id = json_extract(j.value, '$[1]')
+                  AND d.event_id = json_extract(j.value, '$[2]')
 """
 _LAST = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'delivery'), 0)"
 _AMONG = "position IN (SELECT value FROM json_each(?))"
@@ -198,12 +196,13 @@ class SqliteLog(SqliteLogReader):
         check_storable(deliveries)
         with self._writing, as_unavailable(self.path):
             digests = [self._settle(new.body) for new in deliveries]
-            with self._transaction():
-                kept, rows = self._lying(deliveries).sort_out(0, deliveries, digests)
-                for chunk in _chunks(rows):
-                    values = [value for row in chunk for value in row]
-                    self._writer.execute(_INSERTS[len(chunk)], values)
-                _remember(self._writer, memory)
+            kept, rows = self._lying(deliveries).sort_out(0, deliveries, digests)
+            if memory or len(rows) > _ROWS_A_STATEMENT:
+                with self._transaction():
+                    self._insert(rows)
+                    _remember(self._writer, memory or {})
+            else:
+                self._insert(rows)
             if rows:
                 self._last = rows[-1][0]
         return kept
@@ -255,27 +254,34 @@ class SqliteLog(SqliteLogReader):
         if self._last is None:
             self._last = int(self._writer.execute(_LAST).fetchone()[0])
         keys: dict[tuple[str, str], tuple[int, int]] = {}
-        if deliveries:
-            asked = to_json([(new.source, new.key) for new in deliveries])
-            for source, key, position in self._writer.execute(_KNOWN_KEYS, (asked,)).fetchall():
-                keys[source, key] = (0, position)
         events: set[tuple[str, str | None]] = set()
-        named = [(new.source, new.event_id) for new in deliveries if new.event_id is not None]
-        if named:
-            events.update(self._writer.execute(_KNOWN_EVENTS, (to_json(named),)).fetchall())
+        if deliveries:
+            asked = to_json([(new.source, new.key, new.event_id) for new in deliveries])
+            for source, name, position in self._writer.execute(_LYING, (asked,)).fetchall():
+                if position is None:
+                    events.add((source, name))
+                else:
+                    keys[source, name] = (0, position)
         return Lying(keys, events, self._last)
 
+    def _insert(self, rows: list[Row]) -> None:
+        try:
+            for start in range(0, len(rows), _ROWS_A_STATEMENT):
+                chunk = rows[start : start + _ROWS_A_STATEMENT]
+                values = [value for row in chunk for value in row]
+                self._writer.execute(_insert_of(len(chunk)), values)
+        except BaseException:
+            self._last = None  # a commit that failed may have come through all the same
+            raise
 
-def _chunks(rows: list[Row]) -> Iterator[list[Row]]:
-    start = 0
-    for size in _CHUNKS:
-        while len(rows) - start >= size:
-            yield rows[start : start + size]
-            start += size
+
+@cache
+def _insert_of(rows: int) -> str:
+    return f"INSERT INTO delivery ({COLUMNS}) VALUES " + ",".join(["(?,?,?,?,?,?,?,?,?,?)"] * rows)
 
 
-def _remember(writer: sqlite3.Connection, memory: Mapping[str, Any] | None) -> None:
-    for name, value in (memory or {}).items():
+def _remember(writer: sqlite3.Connection, memory: Mapping[str, Any]) -> None:
+    for name, value in memory.items():
         if value is None:
             writer.execute("DELETE FROM edge_memory WHERE name = ?", (name,))
         else:

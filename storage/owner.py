@@ -34,6 +34,12 @@ class FileOwnership:
 
     def release(self) -> None:
         """Let another process own the file. May be called twice."""
+        if self._handle is not None:
+            fcntl.flock(self._handle, fcntl.LOCK_UN)
+            self.forget()
+
+    def forget(self) -> None:
+        """Close our handle; the lock stays with whoever shares it."""
         handle, self._handle = self._handle, None
         if handle is not None:
             os.close(handle)
@@ -137,7 +143,7 @@ _held: weakref.WeakSet[FileOwnership] = weakref.WeakSet()
 def _close_in_child() -> None:
     """A forked child shares the lock; were it to outlive us, nobody could own the file."""
     for ownership in list(_held):
-        ownership.release()
+        ownership.forget()
 
 
 os.register_at_fork(after_in_child=_close_in_child)

@@ -51,6 +51,9 @@ class World:
     position: int = 0
     _calls: int = 0
 
+    def close(self) -> None:
+        self.database.close()
+
     # The directory --------------------------------------------------------------------------
 
     def employee(self, name: str, **more: Any) -> str:
@@ -103,7 +106,29 @@ class World:
                 )
         return client
 
-    def change(self, function: Any, *args: Any, by: str = "test", at: datetime = NOW, **kw: Any) -> Any:
+    def holds(
+        self,
+        client: str,
+        text: str,
+        since: datetime = BEGINNING,
+        until: datetime | None = None,
+        *,
+        contact: str | None = None,
+        at: datetime = NOW,
+    ) -> None:
+        self.change(
+            directory.hold,
+            point(text),
+            client,
+            from_at=since,
+            until=until,
+            contact=contact,
+            at=at,
+        )
+
+    def change(
+        self, function: Any, *args: Any, by: str = "test", at: datetime = NOW, **kw: Any
+    ) -> Any:
         """Write a fact by a storage function, then decide anew what it touches."""
         with self.database.write() as connection:
             result = function(connection, *args, at=at, by=by, **kw)
@@ -112,6 +137,9 @@ class World:
 
     def leaves(self, employee: str, at: datetime) -> None:
         self.change(directory.leave, employee, left_at=at)
+
+    def never_left(self, employee: str) -> None:
+        self.change(directory.undo_leave, employee, why="a mistake")
 
     def names(self, client: str, employee: str | None, since: datetime) -> None:
         self.change(directory.name_primary, client, employee, from_at=since)
@@ -125,9 +153,27 @@ class World:
         )
         return decision
 
+    def judges(self, text: str, verdict: PointVerdict, *, at: datetime = NOW) -> str:
+        decision: str = self.change(decisions.decide_point, point(text), verdict, at=at)
+        return decision
+
     def dismisses(self, subject: str, at: datetime, kind: FlagKind = FlagKind.MANAGER_LEFT) -> str:
         decision: str = self.change(decisions.decide_flag, kind, subject, "dismiss", at=at)
         return decision
+
+    def acknowledges(
+        self, subject: str, at: datetime, kind: FlagKind = FlagKind.MANAGER_LEFT
+    ) -> str:
+        decision: str = self.change(decisions.decide_flag, kind, subject, "ack", at=at)
+        return decision
+
+    def sets_status(self, key: str, status: Status, *, at: datetime = NOW) -> str:
+        decision: str = self.change(decisions.decide_status, key, status, at=at)
+        return decision
+
+    def undoes(self, decision: str) -> decisions.Undone:
+        undone: decisions.Undone = self.change(decisions.undo, decision)
+        return undone
 
     # The wire -------------------------------------------------------------------------------
 
@@ -137,124 +183,32 @@ class World:
         line: str,
         at: datetime,
         *,
-        talk: float | None = None,
-        outcome: Outcome | None = None,
-        agent: str | None = None,
-        rang: tuple[str, ...] = (),
-        out: bool = False,
-        ended: bool = True,
-        learned: datetime | None = None,
         key: str | None = None,
+        learned: datetime | None = None,
+        **told: Any,
     ) -> str:
-        """A call, reported by its start and, unless it goes on, by its end; returns the key."""
+        """A call with all its reports, as `call_events` has them; returns the key's id."""
         self._calls += 1
         key = key or f"call-{self._calls}"
-        caller, callee = (line, remote) if out else (remote, line)
-        common = {
-            "call_keys": (key,),
-            "direction": Direction.OUTBOUND if out else Direction.INBOUND,
-            "caller": caller,
-            "callee": callee,
-            "line": line,
-            "withheld": remote is None,
-        }
-        events = [CallEvent(stage=CallStage.RINGING, occurred_at=at, **common)]
-        events += [
-            CallEvent(stage=CallStage.RINGING, occurred_at=at, agent=ext, **common) for ext in rang
-        ]
-        if ended:
-            answered = at + timedelta(seconds=5) if talk is not None else None
-            default = Outcome.ANSWERED if talk is not None else Outcome.NO_ANSWER
-            events.append(
-                CallEvent(
-                    stage=CallStage.ENDED,
-                    occurred_at=at + timedelta(seconds=5 + (talk or 15)),
-                    started_at=at,
-                    answered_at=answered,
-                    ended_at=at + timedelta(seconds=5 + (talk or 15)),
-                    talk_s=talk or 0.0,
-                    outcome=outcome or default,
-                    agent=agent,
-                    **common,
-                )
-            )
-        for event in events:
+        for event in call_events(key, remote, line, at, **told):
             self.report(event, learned or at + timedelta(seconds=1))
         return call_key_id(SOURCE, key)
 
     def report(self, event: CallEvent, received_at: datetime, source: str = SOURCE) -> Changed:
-        return self.deliver(
-            [
-                Reading(
-                    delivery=self._delivery("calls", source, received_at),
-                    end=End.READ,
-                    events=((source, event),),
-                )
-            ]
-        )
-
-    def mail(
-        self,
-        sender: str,
-        to: tuple[str, ...],
-        at: datetime,
-        *,
-        cc: tuple[str, ...] = (),
-        box: str | None = None,
-        sent: bool = False,
-        message_id: str | None = None,
-        reply_to: str | None = None,
-        automatic: str | None = None,
-        learned: datetime | None = None,
-    ) -> str:
-        """A mail seen in one of our mailboxes; returns its identity."""
-        message_id = message_id or f"{self.position}@example.org"
-        identity = str(uuid5(NAMESPACE, message_id))
-        box = box or next(it for it in (*to, *cc, sender) if it.endswith("@ours.example"))
-        received = learned or at + timedelta(seconds=1)
-        delivery = self._delivery("mail", f"box-{box}", received)
-        self.deliver(
-            [
-                Reading(
-                    delivery=delivery,
-                    end=End.READ,
-                    mail=Mail(
-                        identity=identity,
-                        message_id=message_id,
-                        in_reply_to=reply_to,
-                        from_=MailAddress(address=sender),
-                        to=tuple(MailAddress(address=it) for it in to),
-                        cc=tuple(MailAddress(address=it) for it in cc),
-                        subject="A subject",
-                        automatic=automatic,
-                    ),
-                    sighting=Sighting(
-                        mailbox=f"box-{box}",
-                        folder="Sent" if sent else "INBOX",
-                        uidvalidity=1,
-                        uid=delivery.position,
-                        sent=sent,
-                        internal_date=at,
-                        mail=identity,
-                        first_received_at=received,
-                    ),
-                )
-            ]
-        )
-        return identity
-
-    def _delivery(self, log: str, source: str, received_at: datetime) -> Delivery:
         self.position += 1
-        return Delivery(
-            log=log,
-            partition=0,
-            position=self.position,
-            source=source,
-            key=f"key-{self.position}",
-            received_at=received_at,
-            head={},
-            body=b"",
-        )
+        return self.deliver([report_of(event, received_at, self.position, source=source)])
+
+    def ties(self, *keys: str, at: datetime) -> None:
+        """A report that says these provider's ids are one call."""
+        self.report(CallEvent(call_keys=keys, stage=CallStage.TIED, occurred_at=at), at)
+
+    def mail(self, sender: str, to: tuple[str, ...], at: datetime, **told: Any) -> str:
+        """A mail seen in one of our mailboxes, as `sighting_of` has it; returns its identity."""
+        self.position += 1
+        reading = sighting_of(sender, to, at, self.position, **told)
+        self.deliver([reading])
+        assert reading.sighting is not None
+        return reading.sighting.mail
 
     def deliver(self, readings: list[Reading]) -> Changed:
         with self.database.write() as connection:
@@ -283,9 +237,11 @@ class World:
         """The interaction with that key, with its clients."""
         with self.reading() as connection:
             own = decisions.interaction_of_key(connection, key) or key
-            row = connection.execute(
-                select(interactions).where(interactions.c.id == own)
-            ).mappings().one()
+            row = (
+                connection.execute(select(interactions).where(interactions.c.id == own))
+                .mappings()
+                .one()
+            )
             clients = connection.scalars(
                 select(participants.c.client_id).where(
                     participants.c.interaction_id == own, participants.c.client_id.is_not(None)
@@ -317,9 +273,7 @@ class World:
     def waiting(self) -> dict[str, str]:
         """What waits for review: point -> cause."""
         with self.reading() as connection:
-            return {
-                row.point: row.cause for row in connection.execute(select(review_items))
-            }
+            return {row.point: row.cause for row in connection.execute(select(review_items))}
 
     def rows(self) -> dict[str, list[str]]:
         """Every derived row as text, for comparing byte by byte."""
@@ -331,6 +285,131 @@ class World:
                 )
                 for table in DERIVED
             }
+
+
+# What readers make of the wire ---------------------------------------------------------------
+
+
+def call_events(
+    key: str,
+    remote: str | None,
+    line: str,
+    at: datetime,
+    *,
+    talk: float | None = None,
+    outcome: Outcome | None = None,
+    agent: str | None = None,
+    rang: tuple[str, ...] = (),
+    out: bool = False,
+    ended: bool = True,
+    did: str | None = None,
+    told: bool = True,
+) -> list[CallEvent]:
+    """A call's start, each telephone that rang and, unless it goes on, its end.
+
+    `did` is the public line where it is not the number at our end; `told`: the direction is.
+    """
+    caller, callee = (line, remote) if out else (remote, line)
+    common: dict[str, Any] = {
+        "call_keys": (key,),
+        "direction": (Direction.OUTBOUND if out else Direction.INBOUND) if told else None,
+        "caller": caller,
+        "callee": callee,
+        "line": did,
+        "withheld": remote is None,
+    }
+    events = [CallEvent(stage=CallStage.RINGING, occurred_at=at, **common)]
+    events += [
+        CallEvent(stage=CallStage.RINGING, occurred_at=at, agent=ext, **common) for ext in rang
+    ]
+    if ended:
+        end = at + timedelta(seconds=5 + (talk or 15))
+        default = Outcome.ANSWERED if talk is not None else Outcome.NO_ANSWER
+        events.append(
+            CallEvent(
+                stage=CallStage.ENDED,
+                occurred_at=end,
+                started_at=at,
+                answered_at=at + timedelta(seconds=5) if talk is not None else None,
+                ended_at=end,
+                talk_s=talk or 0.0,
+                outcome=outcome or default,
+                agent=agent,
+                **common,
+            )
+        )
+    return events
+
+
+def report_of(
+    event: CallEvent, received_at: datetime, position: int, *, source: str = SOURCE
+) -> Reading:
+    """The delivery that carries one call event."""
+    return Reading(
+        delivery=delivery_of("calls", source, received_at, position),
+        end=End.READ,
+        events=((source, event),),
+    )
+
+
+def sighting_of(
+    sender: str,
+    to: tuple[str, ...],
+    at: datetime,
+    position: int,
+    *,
+    cc: tuple[str, ...] = (),
+    box: str | None = None,
+    sent: bool = False,
+    message_id: str | None = None,
+    reply_to: str | None = None,
+    automatic: str | None = None,
+    learned: datetime | None = None,
+    received_top: datetime | None = None,
+) -> Reading:
+    """The delivery that carries a mail as one of our mailboxes held it."""
+    message_id = message_id or f"{position}@example.org"
+    identity = str(uuid5(NAMESPACE, message_id))
+    box = box or next(it for it in (*to, *cc, sender) if it.endswith("@ours.example"))
+    delivery = delivery_of("mail", f"box-{box}", learned or at + timedelta(seconds=1), position)
+    return Reading(
+        delivery=delivery,
+        end=End.READ,
+        mail=Mail(
+            identity=identity,
+            message_id=message_id,
+            in_reply_to=reply_to,
+            from_=MailAddress(address=sender),
+            to=tuple(MailAddress(address=it) for it in to),
+            cc=tuple(MailAddress(address=it) for it in cc),
+            subject="A subject",
+            automatic=automatic,
+            received_top=received_top,
+        ),
+        sighting=Sighting(
+            mailbox=f"box-{box}",
+            folder="Sent" if sent else "INBOX",
+            uidvalidity=1,
+            uid=position,
+            sent=sent,
+            internal_date=at,
+            mail=identity,
+            first_received_at=delivery.received_at,
+        ),
+    )
+
+
+def delivery_of(log: str, source: str, received_at: datetime, position: int) -> Delivery:
+    return Delivery(
+        log=log,
+        partition=0,
+        position=position,
+        source=source,
+        key=f"key-{position}",
+        received_at=received_at,
+        head={},
+        body=b"",
+    )
 
 
 def region(source: str) -> str:

@@ -4,7 +4,7 @@ The order of readings matters. What starts with the own country code of the line
 its region, is that number; then a whole international one whose plus was lost; then one behind
 `00` or `011`; and only then what is merely of a possible length, because new number ranges open
 faster than tables follow. A national number that a foreign reading would also fit is therefore
-always national.
+national, with one exception (`_is_rather_foreign`).
 
 Three digits are an extension unless they are an emergency number: nobody's client is one. Yet 100
 to 109 are always extensions: offices number their telephones 101 and up, and far more calls come
@@ -36,6 +36,7 @@ from ingest.matching.spellings import (
 REMEMBERED_NUMBERS: Final = 65_536  #: distinct dialled forms kept; about 25 MB when full
 REMEMBERED_PATTERNS: Final = 100_000  #: phonenumbers needs about 1,300 for all regions
 EXTENSION_DIGITS: Final = range(2, 7)
+FOREIGN_DIGITS: Final = 11  #: as many as make a foreign number likelier than a lost trunk 0
 NO_REGION: Final = "ZZ"
 
 #: prefixes that mean "a country code follows", dialled from anywhere
@@ -182,9 +183,25 @@ def _readings(plus: bool, digits: str, region: str) -> list[PhoneNumber | None]:
         if digits.startswith(prefix)
         for reading in _readings(True, digits.removeprefix(prefix), region)
     ]
-    if whole and whole.country_code == phonenumbers.country_code_for_region(region):
+    own = whole and whole.country_code == phonenumbers.country_code_for_region(region)
+    if own or _is_rather_foreign(digits, national, region):
         return [whole, national]
     return [national, whole, *prefixed]
+
+
+def _is_rather_foreign(digits: str, national: PhoneNumber | None, region: str) -> bool:
+    """Tell whether a long number without its trunk 0 should first be read as a foreign one.
+
+    Tables of landlines are loose where lengths vary: in Germany nearly all twelve digits are one.
+    But there nobody leaves the 0 away, and providers do leave the plus away.
+    """
+    return (
+        len(digits) >= FOREIGN_DIGITS
+        and _trunk_prefix(region) == "0"
+        and not digits.startswith("0")
+        and national is not None
+        and phonenumbers.number_type(national) == phonenumbers.PhoneNumberType.FIXED_LINE
+    )
 
 
 def _parse(digits: str, region: str | None) -> PhoneNumber | None:

@@ -1,0 +1,93 @@
+"""The command `keepline`; `python -m ingest` is the same."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Literal
+
+from cyclopts import App
+
+from ingest.commands import access, company, tools
+from ingest.commands.calling import call, fail, say, settings
+
+app = App(
+    name="keepline",
+    help="Telephony and email ingestion that keeps a company's clients with the company.",
+    version="0.1.0",
+)
+for group in (
+    access.source,
+    access.mailbox,
+    access.user,
+    access.token,
+    company.employee,
+    company.line,
+    company.policy,
+):
+    app.command(group)
+app.command(company.import_, name="import")
+app.command(company.rebuild)
+app.command(company.replay)
+app.command(tools.normalise_, name="normalise")
+app.command(tools.parse_mail)
+app.command(tools.conformance)
+app.command(tools.export)
+app.command(tools.check)
+
+
+@app.command
+def serve(*, part: Literal["all", "edges", "core"] = "all") -> None:
+    """Run the service until it is asked to end.
+
+    Example: KEEPLINE_DATA_DIR=/var/lib/keepline keepline serve
+
+    Parameters
+    ----------
+    part
+        With two processes: which of them this one is.
+    """
+    from ingest.app import serve as run
+    from ingest.secrets import BadKey
+    from storage.owner import AlreadyOwned
+
+    try:
+        sys.exit(run(settings(), part))
+    except (AlreadyOwned, BadKey) as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error}; check public_listen, inner_listen and data_dir")
+
+
+@app.command
+def init(*, zone: str, region: str) -> None:
+    """Make the databases and the key, and set the company's zone and region.
+
+    Example: keepline init --zone Europe/Moscow --region RU
+
+    Parameters
+    ----------
+    zone
+        The company's zone: days begin and end in it.
+    region
+        The company's region: national numbers are read in it, unless a line says otherwise.
+    """
+    done = call("init", zone=zone, region=region)
+    say(f"Zone {done['zone']}, region {done['region']}. Data lies in {settings().data_dir}.")
+    say("Next: keepline import employees FILE, keepline source add NAME, keepline user add LOGIN")
+
+
+def main() -> None:
+    """Run the command line."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["--config"] and len(arguments) > 1:
+        if not Path(arguments[1]).is_file():
+            fail(f"--config: there is no file {arguments[1]}", 2)
+        os.environ["KEEPLINE_CONFIG"] = arguments[1]
+        arguments = arguments[2:]
+    app(arguments)
+
+
+if __name__ == "__main__":
+    main()

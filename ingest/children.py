@@ -1,0 +1,361 @@
+"""Readers of hostile formats, in child processes with limits of memory and time.
+
+A child runs one pure function over octets. Whatever a message does to it (exhausts memory,
+loops, crashes a native parser) costs that message alone: what was read before it stays read,
+what comes after goes on in a fresh child.
+
+The wire between parent and child: frames of a four-octet length and that many octets. To the
+child go the items; back come `R` with the result in MessagePack, or `U` / `E` with a reason.
+The child starts as a program of its own, never as a fork of a process with threads, and ends
+when its pipe closes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import queue
+import resource
+import selectors
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import TracebackType
+from typing import Any, BinaryIO, Generic, Self, TypeVar, get_type_hints
+
+import msgspec
+
+from ingest.domain.deliveries import UnreadableDelivery
+
+T = TypeVar("T")
+
+MIB = 1024 * 1024
+START_S = 30.0  #: a child that has not said hello by then is given up
+
+_LENGTH = struct.Struct(">I")
+_CHUNK = 256 * 1024
+
+
+class FailureKind(StrEnum):
+    """Why an item gave no result."""
+
+    UNREADABLE = "unreadable"  #: the function said so: UnreadableDelivery
+    ERROR = "error"  #: the function raised something else: a fault of ours
+    DIED = "died"  #: the child ended over it: memory, or a crash
+    TIMEOUT = "timeout"  #: CPU or wall time was up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An item that could not be read, and why: the sentence an operator reads."""
+
+    kind: FailureKind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildLimits:
+    """What one child may use."""
+
+    memory: int = 512 * MIB  #: octets of address space above what it has when idle
+    cpu_s: float = 2.0  #: for one item
+    wall_s: float = 5.0  #: for one item
+
+
+class ReaderNotStarted(Exception):
+    """The process that reads messages could not be started; the text says why."""
+
+
+class Readers(Generic[T]):
+    """A pool of child processes that all run `function` over octets.
+
+    Synchronous and safe to use from several threads; each call borrows one child.
+    Children start when first needed and live until `close`.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[bytes], T],
+        *,
+        children: int = 1,
+        limits: ChildLimits | None = None,
+    ) -> None:
+        self._name = f"{function.__module__}:{function.__qualname__}"
+        self._decode = msgspec.msgpack.Decoder(get_type_hints(function)["return"]).decode
+        self._limits = limits or ChildLimits()
+        self._idle: queue.LifoQueue[_Child | None] = queue.LifoQueue()
+        self._children = children
+        for _ in range(children):
+            self._idle.put(None)  # a place for a child, not yet started
+
+    def read(self, item: bytes) -> T | Failure:
+        """Return what the function makes of one item, or why it makes nothing of it."""
+        return self.read_many([item])[0]
+
+    def read_many(self, items: Sequence[bytes]) -> list[T | Failure]:
+        """Return a result or a Failure for each item, in order.
+
+        Raises ReaderNotStarted only if no child can be started at all.
+        """
+        results: list[T | Failure] = []
+        child = self._idle.get()
+        try:
+            while len(results) < len(items):
+                if child is None:
+                    child = _Child(self._name, self._limits)
+                for frame in child.run(items[len(results) :]):
+                    results.append(self._result(frame))
+                if len(results) < len(items):
+                    results.append(child.end())
+                    child = None
+        except BaseException:
+            if child is not None:  # its pipes hold half an answer: never used again
+                child.end()
+                child = None
+            raise
+        finally:
+            self._idle.put(child)
+        return results
+
+    def close(self) -> None:
+        """End all children; waits for calls that still run."""
+        for child in [self._idle.get() for _ in range(self._children)]:
+            if child is not None:
+                child.end()
+            self._idle.put(None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _result(self, frame: bytes) -> T | Failure:
+        tag, payload = frame[:1], frame[1:]
+        if tag == b"R":
+            return self._decode(payload)  # type: ignore[no-any-return]
+        kind = FailureKind.UNREADABLE if tag == b"U" else FailureKind.ERROR
+        return Failure(kind=kind, reason=payload.decode("utf-8", "replace"))
+
+
+class _Child:
+    """One running child, as the parent sees it."""
+
+    def __init__(self, name: str, limits: ChildLimits) -> None:
+        self._limits = limits
+        self._late = False
+        self._process = subprocess.Popen(  # noqa: S603 (our own module, no shell)
+            [sys.executable, "-m", "ingest.children", name, str(limits.memory), str(limits.cpu_s)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            # What strangers wrote is read here: the child learns no setting and no secret.
+            env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "LC_ALL": "C.UTF-8"},
+            start_new_session=True,  # Ctrl-C is for the parent, which then closes the pipe
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._to, self._from = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.set_blocking(self._to, False)
+        os.set_blocking(self._from, False)
+        hello = next(self._frames([], 1, START_S), b"it ended before it said why")
+        if hello != b"ready":
+            self.end()
+            raise ReaderNotStarted(f"{name}: {hello.decode('utf-8', 'replace')}")
+
+    def run(self, items: Sequence[bytes]) -> Iterator[bytes]:
+        """Yield one frame for each item, fewer if the child dies or is late over one."""
+        return self._frames(items, len(items), self._limits.wall_s)
+
+    def end(self) -> Failure:
+        """End the child; return why it did not answer."""
+        self._process.kill() if self._late else self._close_and_wait()
+        code = self._process.wait()
+        self._close_pipes()
+        if self._late:
+            reason = f"not read within {self._limits.wall_s:g} s"
+            return Failure(kind=FailureKind.TIMEOUT, reason=reason)
+        if code == -signal.SIGPROF:
+            reason = f"not read within {self._limits.cpu_s:g} s of CPU time"
+            return Failure(kind=FailureKind.TIMEOUT, reason=reason)
+        return Failure(kind=FailureKind.DIED, reason=f"the reader died over it ({_cause(code)})")
+
+    def _close_and_wait(self) -> None:
+        self._close_pipes()
+        try:
+            self._process.wait(timeout=self._limits.wall_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    def _close_pipes(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()  # type: ignore[union-attr]
+
+    def _frames(self, items: Sequence[bytes], wanted: int, patience_s: float) -> Iterator[bytes]:
+        """Feed the items and yield the answers as they come, neither waiting for the other."""
+        feed = _Feed(items)
+        got = bytearray()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._from, selectors.EVENT_READ)
+            if feed.waiting:
+                selector.register(self._to, selectors.EVENT_WRITE)
+            deadline = time.monotonic() + patience_s
+            while wanted:
+                ready = selector.select(max(0.0, deadline - time.monotonic()))
+                if not ready and time.monotonic() >= deadline:
+                    self._late = True
+                    return
+                for key, _ in ready:
+                    if key.fd == self._from:
+                        if not self._receive(got):
+                            return
+                    elif not feed.send(self._to):
+                        selector.unregister(self._to)
+                for frame in _complete(got):
+                    yield frame
+                    wanted -= 1
+                    deadline = time.monotonic() + patience_s
+
+    def _receive(self, got: bytearray) -> bool:
+        """Take what the child sent; False: it is gone."""
+        try:
+            data = os.read(self._from, _CHUNK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        got += data
+        return bool(data)
+
+
+class _Feed:
+    """Items on their way to a child."""
+
+    def __init__(self, items: Sequence[bytes]) -> None:
+        self._pieces = (
+            piece for item in items for piece in (_LENGTH.pack(len(item)), item) if piece
+        )
+        self._rest = memoryview(next(self._pieces, b""))
+
+    @property
+    def waiting(self) -> bool:
+        """Tell whether anything is still to be sent."""
+        return bool(self._rest)
+
+    def send(self, pipe: int) -> bool:
+        """Send what fits; return whether more is waiting. A dead child takes nothing more."""
+        try:
+            self._rest = self._rest[os.write(pipe, self._rest[:_CHUNK]) :]
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        if not self._rest:
+            self._rest = memoryview(next(self._pieces, b""))
+        return self.waiting
+
+
+def _complete(got: bytearray) -> Iterator[bytes]:
+    """Take the complete frames off the front of what came."""
+    while len(got) >= _LENGTH.size:
+        (size,) = _LENGTH.unpack_from(got)
+        end = _LENGTH.size + size
+        if len(got) < end:
+            return
+        frame = bytes(got[_LENGTH.size : end])
+        del got[:end]
+        yield frame
+
+
+def _cause(code: int) -> str:
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return signal.Signals(-code).name
+    return f"exit {code}"
+
+
+# --- in the child -------------------------------------------------------------------------
+
+
+def serve(name: str, memory: int, cpu_s: float) -> None:
+    """Be the child: run the named function over the items on standard input."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end is told by the pipe
+    source = sys.stdin.buffer
+    target = os.fdopen(os.dup(sys.stdout.fileno()), "wb", closefd=True)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print breaks no frame
+    try:
+        function = _named(name)
+    except Exception as error:
+        _put(target, f"{type(error).__name__}: {error}".encode())
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ceiling = _address_space() + memory
+    resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
+    _put(target, b"ready")
+    encode = msgspec.msgpack.Encoder().encode
+    while (item := _take(source)) is not None:
+        signal.setitimer(signal.ITIMER_PROF, cpu_s)  # its signal ends the process
+        answer = _answer(function, item, encode)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        _put(target, answer)
+
+
+def _answer(
+    function: Callable[[bytes], object], item: bytes, encode: Callable[[object], bytes]
+) -> bytes:
+    try:
+        return b"R" + encode(function(item))
+    except UnreadableDelivery as error:
+        return b"U" + str(error).encode("utf-8", "replace")
+    except MemoryError:
+        raise  # what is left of the process is not to be trusted
+    except Exception as error:
+        return b"E" + f"{type(error).__name__}: {error}"[:500].encode("utf-8", "replace")
+
+
+def _named(name: str) -> Callable[[bytes], Any]:
+    module, _, path = name.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    return found  # type: ignore[no-any-return]
+
+
+def _address_space() -> int:
+    """Return the octets of address space in use; where no /proc tells, a guess."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 512 * MIB
+
+
+def _take(source: BinaryIO) -> bytes | None:
+    head = source.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    (size,) = _LENGTH.unpack(head)
+    item = source.read(size)
+    return item if len(item) == size else None
+
+
+def _put(target: BinaryIO, frame: bytes) -> None:
+    target.write(_LENGTH.pack(len(frame)) + frame)
+    target.flush()
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))

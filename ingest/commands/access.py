@@ -1,0 +1,253 @@
+"""Commands about who may send and who may look: sources, mailboxes, users, tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from ingest.commands.calling import call, fail, say, settings, table
+from ingest.custody.accounts import parse_config, parse_pairs
+from ingest.local import Refused
+from ingest.mail.check import check as check_steps
+
+source = App(name="source", help="Sources: accounts at PBX providers that post to us.")
+mailbox = App(name="mailbox", help="Mailboxes of the company that are followed.")
+user = App(name="user", help="People who may sign in.")
+token = App(name="token", help="Tokens for programs that read the API.")
+
+
+@source.command(name="add")
+def add_source(
+    name: str,
+    *,
+    provider: str,
+    zone: str,
+    region: str,
+    secret: Annotated[list[str] | None, Parameter(negative="")] = None,
+    own_number: Annotated[list[str] | None, Parameter(negative="")] = None,
+    unsigned_from: Annotated[list[str] | None, Parameter(negative="")] = None,
+    set: Annotated[list[str] | None, Parameter(negative="")] = None,
+) -> None:
+    """Add a source and print the address to enter in the provider's cabinet.
+
+    Examples:
+      keepline source add office --provider mango --zone Europe/Moscow --region RU \\
+        --secret vpbx_api_key=KEY --secret vpbx_api_salt=SALT
+      keepline source add own --provider generic --zone UTC --region NL --secret secret=whsec_...
+
+    Parameters
+    ----------
+    name
+        Becomes part of the address: letters, digits, - and _.
+    provider
+        generic, mango, megafon, twilio or zadarma; docs/providers.md says what each needs.
+    zone
+        Zone of times that the provider sends without one, such as Europe/Moscow.
+    region
+        Region of national numbers, such as RU.
+    secret
+        NAME=VALUE, as often as needed. NAME=- reads the value from standard input.
+    own_number
+        A number of the account itself.
+    unsigned_from
+        A network that may send unsigned requests, for providers that sign nothing.
+    set
+        NAME=VALUE: a setting of that provider.
+    """
+    try:
+        config = parse_config(set or [])
+        secrets = _secrets(secret)
+    except Refused as error:
+        fail(str(error))
+    if own_number:
+        config["own_numbers"] = own_number
+    if unsigned_from:
+        config["unsigned_from"] = unsigned_from
+    done = call(
+        "source.add",
+        name=name,
+        provider=provider,
+        zone=zone,
+        region=region,
+        secrets=secrets,
+        config=config,
+    )
+    say(f"Source {done['name']} added. Enter this address at the provider:\n  {done['url']}")
+
+
+@source.command(name="list")
+def list_sources() -> None:
+    """List the sources, without their secrets.
+
+    Example: keepline source list
+    """
+    table(
+        call("source.list"),
+        ("name", "provider", "zone", "region", "url"),
+        "No sources yet. Add one: keepline source add NAME --provider ...",
+    )
+
+
+@source.command(name="rotate")
+def rotate_source(
+    name: str,
+    *,
+    secret: Annotated[list[str] | None, Parameter(negative="")] = None,
+    end_old: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Give a source new secrets; the old ones stay valid until --end-old.
+
+    Examples:
+      keepline source rotate office --secret vpbx_api_salt=NEW
+      keepline source rotate office --end-old
+    """
+    try:
+        secrets = _secrets(secret)
+    except Refused as error:
+        fail(str(error))
+    done = call("source.rotate", name=name, secrets=secrets, end_old=end_old)
+    say(f"Source {done['name']}: {done['valid']} valid set(s) of secrets.")
+
+
+def _secrets(pairs: list[str] | None) -> dict[str, str]:
+    found = parse_pairs(pairs or [], "--secret")
+    return {
+        name: sys.stdin.readline().rstrip("\n") if value == "-" else value
+        for name, value in found.items()
+    }
+
+
+@mailbox.command(name="add")
+def add_mailbox(
+    address: str,
+    *,
+    host: str,
+    port: int | None = None,
+    tls: Literal["implicit", "starttls", "none"] = "implicit",
+    login: str | None = None,
+    password: str = "-",
+    folder: Annotated[list[str] | None, Parameter(negative="")] = None,
+    ca_file: str | None = None,
+) -> None:
+    """Follow a mailbox; its line is made if there is none.
+
+    Example: keepline mailbox add manager1@example.org --host imap.example.org
+
+    Parameters
+    ----------
+    address
+        The mail address of the mailbox.
+    port
+        993, or 143 with --tls starttls.
+    login
+        Where it is not the address.
+    password
+        The password, or - to read it from standard input (the default).
+    folder
+        A folder to follow beside INBOX and the one of sent mail.
+    ca_file
+        PEM file of the company's own certificate authority.
+    """
+    if password == "-":
+        if sys.stdin.isatty():
+            import getpass
+
+            password = getpass.getpass(f"Password of {login or address}: ")
+        else:
+            password = sys.stdin.readline().rstrip("\n")
+    config: dict[str, object] = {}
+    if folder:
+        config["folders"] = folder
+    if ca_file:
+        config["ca_file"] = ca_file
+    done = call(
+        "mailbox.add",
+        address=address,
+        host=host,
+        port=port or (993 if tls == "implicit" else 143),
+        tls=tls,
+        login=login or address,
+        password=password,
+        config=config,
+    )
+    say(f"{done['address']} is followed from now on. Try it: keepline mailbox check {address}")
+
+
+@mailbox.command(name="list")
+def list_mailboxes() -> None:
+    """List the mailboxes, without their passwords.
+
+    Example: keepline mailbox list
+    """
+    table(
+        call("mailbox.list"),
+        ("address", "host", "port", "tls", "login"),
+        "No mailboxes yet. Add one: keepline mailbox add ADDRESS --host ...",
+    )
+
+
+@mailbox.command(name="check")
+def check_mailbox(address: str) -> None:
+    """Try a mailbox step by step: resolve, connect, TLS, sign in, folders, a fetch.
+
+    Example: keepline mailbox check manager1@example.org
+    """
+    from ingest.accounts import Book
+    from ingest.secrets import load_secrets
+    from storage.database import Database
+
+    chosen = settings()
+    database = Database(chosen.main_url, writable=False)
+    try:
+        book = Book(database, load_secrets(chosen.key_path), chosen.public_url)
+        book.refresh()
+    except Exception as error:
+        fail(f"the main database cannot be read: {error}")
+    finally:
+        database.close()
+    wanted = [box for box in book.mailboxes().values() if box.address == address.lower()]
+    if not wanted:
+        fail(f"ADDRESS: {address} is not followed; see `keepline mailbox list`")
+
+    async def steps() -> bool:
+        fine = True
+        async for step in check_steps(wanted[0]):
+            fine &= step.ok
+            say(f"{'ok  ' if step.ok else 'FAIL'}  {step.name}: {step.said}")
+        return fine
+
+    sys.exit(0 if asyncio.run(steps()) else 1)
+
+
+@user.command(name="add")
+def add_user(
+    login: str,
+    *,
+    name: str,
+    role: Literal["supervisor", "manager"],
+    employee: str | None = None,
+    password: str | None = None,
+) -> None:
+    """Add a person who may sign in. Without --password one is made up and shown once.
+
+    Examples:
+      keepline user add olga --name "Ольга Орлова" --role supervisor
+      keepline user add petrov --name "Пётр Петров" --role manager --employee petrov
+    """
+    done = call("user.add", login=login, name=name, role=role, employee=employee, password=password)
+    say(f"{login} may sign in at {settings().inner_url}")
+    if done["password"]:
+        say(f"Password, shown this once: {done['password']}")
+
+
+@token.command(name="add")
+def add_token(name: str, *, user: str) -> None:
+    """Make a token for the API, with the rights of a user. It is shown once.
+
+    Example: keepline token add crm --user olga
+    """
+    done = call("token.add", name=name, user=user)
+    say(f"Token {done['name']}, shown this once:\n{done['token']}")

@@ -1,0 +1,179 @@
+"""Commands about the company: employees, lines, imports, policy, rebuilding and replaying."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from ingest.commands.calling import call, fail, say, table, told
+from ingest.custody.imports import read_csv
+from ingest.local import Refused
+
+IMPORT_SLICE = 500
+
+employee = App(name="employee", help="Employees: who is here, and who leaves when.")
+line = App(name="line", help="Lines: who holds which number, extension or mailbox from when on.")
+policy = App(name="policy", help="Rules of the company, each valid from its own moment on.")
+
+
+@employee.command(name="list")
+def list_employees() -> None:
+    """List every employee.
+
+    Example: keepline employee list
+    """
+    table(
+        call("employee.list"),
+        ("login", "name", "left_at", "id"),
+        "No employees yet. Import them: keepline import employees FILE",
+    )
+
+
+@employee.command
+def leave(
+    who: str,
+    *,
+    on: str | None = None,
+    at: str | None = None,
+    undo: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Record that an employee leaves, or take that back.
+
+    Examples:
+      keepline employee leave ivanova --on 2026-05-31
+      keepline employee leave "Иванова" --at 2026-05-31T18:00
+      keepline employee leave ivanova --undo
+
+    Parameters
+    ----------
+    who
+        An id, a login, or a part of the name that only one employee has.
+    on
+        The last day of work: gone from 00:00 of the next day in the company's zone.
+    at
+        The very moment, in the company's zone unless it names one. The future is allowed.
+    undo
+        Take the recorded departure back; everything that followed from it is decided anew.
+    """
+    done = call("employee.leave", who=who, on=on, at=at, undo=undo)
+    if undo:
+        say(f"{done['name']} did not leave; what followed from it is being decided anew.")
+    else:
+        tense = "leaves" if done["future"] else "left"
+        say(f"{done['name']} {tense} at {done['local']}. Touches since then are decided anew.")
+
+
+@line.command
+def assign(
+    address: str,
+    *,
+    to: str | None = None,
+    since: str | None = None,
+    source: str = "",
+    kind: Literal["sim", "extension", "did", "mailbox"] | None = None,
+) -> None:
+    """Record who holds a line from a moment on; the past before it stays as it was.
+
+    Examples:
+      keepline line assign +79160000001 --to petrov --since 2026-06-01
+      keepline line assign 101 --source office --to petrov
+      keepline line assign +79160000001 --since 2026-06-01     (from then on nobody)
+
+    Parameters
+    ----------
+    address
+        The number, the extension (with --source), or the mail address.
+    to
+        The employee; leave it out for nobody.
+    since
+        A date or moment in the company's zone; leave it out for now. The past is allowed.
+    source
+        For an extension: the source it belongs to.
+    kind
+        What it is, where the address does not tell.
+    """
+    done = call("line.assign", address=address, to=to, since=since, source=source, kind=kind)
+    say(f"{done['address']} is held by {done['holder'] or 'nobody'} since {done['since']}.")
+
+
+@policy.command(name="set")
+def set_policy(name: str, value: str, *, since: str | None = None) -> None:
+    """Set a rule: zone, region, duty, history_after, short_call (seconds) or status (JSON).
+
+    Examples:
+      keepline policy set duty petrov
+      keepline policy set history_after 1209600 --since 2026-06-01
+      keepline policy set status '{"call/in/missed": "callback_due"}'
+    """
+    done = call("policy.set", name=name, value=value, since=since)
+    say(f"{done['name']} is {done['value']} from {done['since']} on.")
+
+
+def import_(kind: Literal["clients", "employees", "lines"], file: Path) -> None:
+    """Import the company's directory from a CSV file; the same file twice changes nothing.
+
+    Columns (the first of each is compulsory):
+      employees  name, login, supervisor, from, left_on
+      lines      kind, address, holder, since, source, region, shared, name
+      clients    name, id, segment, phones, emails, manager, since
+    Several phones or emails are separated by a semicolon or |.
+
+    Example: keepline import clients clients.csv
+    """
+    if not file.is_file():
+        fail(f"FILE: there is no file {file}")
+    try:
+        rows = read_csv(file.read_bytes(), kind)
+    except Refused as error:
+        fail(f"{file.name}: {error}")
+    changed = 0
+    with told(f"importing {kind}") as tell:
+        for start in range(0, len(rows), IMPORT_SLICE):
+            part = rows[start : start + IMPORT_SLICE]
+            changed += call("import", kind=kind, rows=part, file=file.name)["changed"]
+            tell(start + len(part), len(rows))
+    say(f"{len(rows)} rows read, {changed} of them new or changed.")
+
+
+def rebuild(*, dry_run: Annotated[bool, Parameter(negative="")] = False) -> None:
+    """Recompute everything derived from its facts; within one version 0 rows change.
+
+    Example: keepline rebuild --dry-run
+
+    Parameters
+    ----------
+    dry_run
+        Say how many rows would change and show ten, without changing any. Deliveries wait in
+        their log meanwhile.
+    """
+    done = call("rebuild", title="rebuilding", dry_run=dry_run)
+    would = "would change" if dry_run else "changed"
+    say(f"{done['looked_at']} calls and mails looked at, {done['rows']} rows {would}.")
+    for example in done["examples"]:
+        say(f"  {example}")
+
+
+def replay(
+    *ids: str,
+    parked: Annotated[bool, Parameter(negative="")] = False,
+    ignored: Annotated[bool, Parameter(negative="")] = False,
+    source: str | None = None,
+) -> None:
+    """Read deliveries again, after a fix: those named, or all that are parked or ignored.
+
+    Examples:
+      keepline replay --parked
+      keepline replay --parked --source office
+      keepline replay 6f1d6a52-0d4b-5b0e-9a53-5c2b9f5f7d11
+    """
+    done = call(
+        "replay", title="replaying", ids=list(ids), parked=parked, ignored=ignored, source=source
+    )
+    say(
+        f"{done['read']} read, {done['ignored']} ignored, {done['parked']} parked again,"
+        f" {done['rows_changed']} rows changed."
+    )
+    if done["bytes_gone"]:
+        say(f"{done['bytes_gone']} could not be read again: their bytes have expired.")

@@ -1,0 +1,188 @@
+"""Commands that look at things: normalise, parse-mail, conformance, export, check."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from ingest.commands.calling import errors, fail, say, settings
+from ingest.matching.numbers import as_json, normalise
+from ingest.settings import Settings, split_listen
+
+
+def normalise_(text: str, *, region: str = "ZZ") -> None:
+    """Print what a telephone number is, as one line of JSON.
+
+    Examples:
+      keepline normalise "8 (495) 123-45-67" --region RU
+      printf '8 495 1234567\\tRU\\n' | keepline normalise -
+
+    Parameters
+    ----------
+    text
+        The number as written; - reads lines TEXT<TAB>REGION from standard input.
+    region
+        Region of national numbers, such as RU.
+    """
+    if text != "-":
+        print(json.dumps(as_json(normalise(text, region)), ensure_ascii=False))
+        return
+    for line in sys.stdin:
+        written, _, where = line.rstrip("\r\n").rpartition("\t")
+        if not written and "\t" not in line:
+            written, where = where, region
+        print(json.dumps(as_json(normalise(written, where.strip() or region)), ensure_ascii=False))
+
+
+def parse_mail(file: Path) -> None:
+    """Print what a mail says, as JSON. The file is read in a child process with limits.
+
+    Example: keepline parse-mail message.eml
+    """
+    from ingest.children import Failure, Readers
+    from ingest.mail.message import parse
+    from ingest.mail.report import as_json as mail_as_json
+
+    try:
+        raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        fail(f"FILE: {error.strerror}: {file}")
+    with Readers(parse) as readers:
+        mail = readers.read(raw)
+    if isinstance(mail, Failure):
+        fail(f"{file}: {mail.reason}")
+    print(json.dumps(mail_as_json(mail), ensure_ascii=False, indent=2))
+
+
+def conformance(directory: Path) -> None:
+    """Take recorded cases through verify, parse and fold, and say which differ.
+
+    Example: keepline conformance tests/telephony/providers
+    """
+    from ingest.telephony.conformance import main
+
+    if not directory.is_dir():
+        fail(f"DIR: there is no directory {directory}")
+    sys.exit(main(str(directory)))
+
+
+def export(delivery: str, *, raw: Annotated[bool, Parameter(negative="")] = False) -> None:
+    """Print a kept delivery: what came, when, and what became of it. Secrets are masked.
+
+    Examples:
+      keepline export 6f1d6a52-0d4b-5b0e-9a53-5c2b9f5f7d11
+      keepline export calls-0-17 --raw > body
+
+    Parameters
+    ----------
+    delivery
+        Its id, or LOG-PARTITION-POSITION.
+    raw
+        Write the body's octets alone, unmasked.
+    """
+    from ingest.custody.export import exported
+
+    found = exported(settings(), delivery)
+    if found is None:
+        fail(f"DELIVERY: there is no delivery {delivery}")
+    body, shown = found
+    if raw:
+        if body is None:
+            fail("its bytes have expired by policy")
+        sys.stdout.buffer.write(body)
+        return
+    print(json.dumps(shown, ensure_ascii=False, indent=2))
+
+
+def check(*, health: Annotated[bool, Parameter(negative="")] = False) -> None:
+    """Check settings, key, databases and versions, and say how to mend what is wrong.
+
+    Examples:
+      keepline check
+      keepline check --health     (asks the running service; exit status 0 if it is ready)
+    """
+    chosen = settings()
+    if health:
+        sys.exit(_health(chosen))
+    problems = 0
+    for ok, text in _checks(chosen):
+        problems += not ok
+        say(f"{'ok  ' if ok else 'FAIL'}  {text}")
+    sys.exit(1 if problems else 0)
+
+
+def _health(chosen: Settings) -> int:
+    host, port = split_listen(chosen.inner_listen)
+    if host in ("0.0.0.0", "::"):  # noqa: S104
+        host = "127.0.0.1"
+    try:
+        with urllib.request.urlopen(f"http://{host}:{port}/readyz", timeout=5) as answer:
+            print(answer.read().decode())
+            return 0
+    except urllib.error.HTTPError as error:
+        print(error.read().decode())
+        return 1
+    except OSError as error:
+        errors.print(f"keepline: nothing answers at {host}:{port}: {error}", markup=False)
+        return 1
+
+
+def _checks(chosen: Settings) -> list[tuple[bool, str]]:
+    from ingest.secrets import BadKey, load_secrets
+
+    found: list[tuple[bool, str]] = [(True, "settings: every value can be used")]
+    data = chosen.data_dir
+    writable = os.access(data if data.exists() else data.absolute().parent, os.W_OK)
+    mend = "" if writable else "; make it, or set data_dir"
+    found.append((writable, f"data_dir: {data} can be written{mend}"))
+    try:
+        secrets = load_secrets(chosen.key_path)
+        found.append((True, f"key_file: key {secrets.key_id} in {chosen.key_path}"))
+    except BadKey as error:
+        found.append((False, str(error)))
+        return found
+    found.append(_database_check(chosen, secrets))
+    version = sqlite3.sqlite_version_info
+    if not chosen.database_url and version < (3, 51, 3):
+        found.append(
+            (
+                True,
+                f"note: SQLite {sqlite3.sqlite_version} is older than 3.51.3, which mended a fault"
+                " with two writing connections; Keepline keeps to one",
+            )
+        )
+    return found
+
+
+def _database_check(chosen: Settings, secrets: Any) -> tuple[bool, str]:
+    from ingest.accounts import Book
+    from storage.database import Database
+    from storage.sources import load_mailboxes, load_sources
+
+    if not chosen.database_url and not chosen.main_file.exists():
+        return False, "main database: not there yet; run `keepline init --zone ... --region ...`"
+    database = Database(chosen.main_url, writable=False)
+    try:
+        with database.read() as connection:
+            sources, boxes = load_sources(connection), load_mailboxes(connection)
+        book = Book(database, secrets, chosen.public_url)
+        book.refresh()
+    except Exception as error:
+        return False, f"main database: {type(error).__name__}; check database_url or data_dir"
+    finally:
+        database.close()
+    unusable = len(sources) + len(boxes) - len(book.sources()) - len(book.mailboxes())
+    if unusable:
+        return False, (
+            f"main database: {unusable} source(s) or mailbox(es) cannot be opened with this key;"
+            " restore the key file they were entered with, or enter them again"
+        )
+    return True, f"main database: {len(sources)} source(s), {len(boxes)} mailbox(es)"

@@ -1,0 +1,1 @@
+"""What people run: departures, lines, imports, sources, replay. Each command is one transaction."""

@@ -1,0 +1,273 @@
+"""Sources, mailboxes, users and tokens: what an administrator enters."""
+
+from __future__ import annotations
+
+import json
+import secrets as random
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+import phonenumbers
+
+from ingest.custody.departures import find_employee
+from ingest.custody.office import Office
+from ingest.domain.contacts import ContactPoint, PointKind
+from ingest.domain.directory import BEGINNING, LineKind
+from ingest.domain.people import UserRole
+from ingest.local import Refused, Tell
+from ingest.matching.addresses import normalise_address
+from ingest.review.passwords import hash_password
+from ingest.telephony.providers import PROVIDERS
+from storage import directory, facts, people, sources
+from storage.sources import StoredSource
+
+
+def check_zone(zone: str) -> str:
+    """Return the zone. Raises Refused if there is none of that name."""
+    if zone not in available_timezones():
+        raise Refused(f"--zone: there is no zone {zone}; write it like Europe/Moscow")
+    return ZoneInfo(zone).key
+
+
+def check_region(region: str) -> str:
+    """Return the region in capitals. Raises Refused if numbers have none of that name."""
+    if region.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        raise Refused(f"--region: there is no region {region}; write it like RU, NL or US")
+    return region.upper()
+
+
+def init(office: Office, *, tell: Tell, zone: str, region: str) -> dict[str, Any]:
+    """Set the company's zone and region."""
+    now, begin = office.clock(), BEGINNING
+    with office.database.write() as connection:
+        for name, value in (("zone", check_zone(zone)), ("region", check_region(region))):
+            directory.set_policy(connection, name, value, from_at=begin, at=now, by=office.by)
+    return {"zone": zone, "region": region.upper()}
+
+
+def add_source(
+    office: Office,
+    *,
+    tell: Tell,
+    name: str,
+    provider: str,
+    zone: str,
+    region: str,
+    secrets: Mapping[str, str],
+    config: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Add a source; returns the address that the provider must be told."""
+    known = PROVIDERS.get(provider)
+    if known is None:
+        raise Refused(f"--provider: {provider} is none of {', '.join(sorted(PROVIDERS))}")
+    if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii():
+        raise Refused("--name: use letters, digits, - and _; it becomes part of an address")
+    unsigned = bool(config.get("unsigned_from"))
+    wanted = dict(secrets)
+    missing = [key for key in known.secrets if not wanted.get(key)]
+    if missing and not unsigned:
+        raise Refused(
+            f"--secret: {provider} needs {', '.join(missing)}; give --secret {missing[0]}=VALUE,"
+            " or --unsigned-from NETWORK to accept unsigned requests from an address list"
+        )
+    with office.database.write() as connection:
+        if any(stored.name == name for stored in sources.load_sources(connection)):
+            raise Refused(f"--name: there is a source {name} already; see `keepline source list`")
+        row = facts.new_id()
+        sources.put_source(
+            connection,
+            id=row,
+            name=name,
+            provider=provider,
+            zone=check_zone(zone),
+            region=check_region(region),
+            config=config,
+            sealed=office.secrets.seal(row, [wanted] if wanted else []),
+            at=office.clock(),
+            by=office.by,
+        )
+    return {"name": name, "url": f"{office.public_url}/hooks/{name}"}
+
+
+def rotate_source(
+    office: Office, *, tell: Tell, name: str, secrets: Mapping[str, str], end_old: bool = False
+) -> dict[str, Any]:
+    """Give a source new secrets; the ones before stay valid until `end_old`."""
+    with office.database.write() as connection:
+        stored = _source(sources.load_sources(connection), name)
+        valid = office.secrets.open(stored.id, stored.sealed)
+        if end_old:
+            valid = valid[:1]
+        elif secrets:
+            valid = [{**(valid[0] if valid else {}), **secrets}, *valid[:1]]
+        else:
+            raise Refused("--secret NAME=VALUE for new ones, or --end-old to end the old ones")
+        row = facts.new_id()
+        sources.put_source(
+            connection,
+            id=row,
+            name=name,
+            provider=stored.provider,
+            zone=stored.zone,
+            region=stored.region,
+            config=stored.config,
+            sealed=office.secrets.seal(row, valid),
+            at=office.clock(),
+            by=office.by,
+        )
+    return {"name": name, "valid": len(valid)}
+
+
+def _source(stored: list[StoredSource], name: str) -> StoredSource:
+    found = next((source for source in stored if source.name == name), None)
+    if found is None:
+        names = ", ".join(source.name for source in stored) or "none"
+        raise Refused(f"there is no source {name}; there are: {names}")
+    return found
+
+
+def list_sources(office: Office, *, tell: Tell) -> list[dict[str, Any]]:
+    """Return every source, without its secrets."""
+    with office.database.read() as connection:
+        return [
+            {
+                "name": stored.name,
+                "provider": stored.provider,
+                "zone": stored.zone,
+                "region": stored.region,
+                "url": f"{office.public_url}/hooks/{stored.name}",
+                "config": dict(stored.config),
+            }
+            for stored in sources.load_sources(connection)
+        ]
+
+
+def add_mailbox(
+    office: Office,
+    *,
+    tell: Tell,
+    address: str,
+    host: str,
+    port: int,
+    tls: str,
+    login: str,
+    password: str,
+    config: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Add a mailbox to follow, and the line that it is."""
+    normal = normalise_address(address)
+    if normal is None:
+        raise Refused(f"ADDRESS: {address} is no mail address")
+    if tls not in ("implicit", "starttls", "none"):
+        raise Refused("--tls: implicit, starttls or none")
+    if tls == "none" and host not in ("127.0.0.1", "::1", "localhost"):
+        raise Refused("--tls none is only for a server on this very machine")
+    now, row = office.clock(), facts.new_id()
+    with office.database.write() as connection:
+        try:
+            sources.add_mailbox(
+                connection,
+                id=row,
+                address=normal,
+                host=host,
+                port=port,
+                tls=tls,
+                login=login,
+                config=config,
+                sealed=office.secrets.seal(row, password),
+                at=now,
+                by=office.by,
+            )
+        except facts.Conflict as error:
+            raise Refused(str(error)) from error
+        point = ContactPoint(PointKind.EMAIL, normal)
+        if directory.load_directory(connection).line_of(point) is None:
+            directory.add_line(connection, kind=LineKind.MAILBOX, point=point, at=now, by=office.by)
+    return {"id": row, "address": normal}
+
+
+def list_mailboxes(office: Office, *, tell: Tell) -> list[dict[str, Any]]:
+    """Return every mailbox, without its password."""
+    with office.database.read() as connection:
+        return [
+            {
+                "id": stored.id,
+                "address": stored.address,
+                "host": stored.host,
+                "port": stored.port,
+                "tls": stored.tls,
+                "login": stored.login,
+            }
+            for stored in sources.load_mailboxes(connection)
+        ]
+
+
+def add_user(
+    office: Office,
+    *,
+    tell: Tell,
+    login: str,
+    name: str,
+    role: str,
+    password: str | None = None,
+    employee: str | None = None,
+) -> dict[str, Any]:
+    """Add a person who may sign in; without a password one is made up and returned once."""
+    if role not in [it.value for it in UserRole]:
+        raise Refused(f"--role: {role} is none of {', '.join(it.value for it in UserRole)}")
+    if role == UserRole.MANAGER.value and not employee:
+        raise Refused("--employee: a manager sees the clients of one employee; say which")
+    made = password or random.token_urlsafe(12)
+    if len(made) < 10:
+        raise Refused("--password: at least 10 characters")
+    hashed = hash_password(made)
+    with office.database.write() as connection:
+        try:
+            user = people.add_user(
+                connection,
+                login=login,
+                name=name,
+                role=UserRole(role),
+                password=hashed,
+                employee=find_employee(connection, employee).id if employee else None,
+                at=office.clock(),
+                by=office.by,
+            )
+        except facts.Conflict as error:
+            raise Refused(str(error)) from error
+    return {"id": user, "login": login, "password": made if password is None else None}
+
+
+def add_token(office: Office, *, tell: Tell, name: str, user: str) -> dict[str, Any]:
+    """Make an API token for a user; it is shown once and stored as a hash."""
+    with office.database.write() as connection:
+        try:
+            token = people.add_token(
+                connection, name=name, login=user, at=office.clock(), by=office.by
+            )
+        except facts.Conflict as error:
+            raise Refused(str(error)) from error
+    return {"name": name, "token": token}
+
+
+def parse_pairs(pairs: list[str], option: str) -> dict[str, str]:
+    """Return `NAME=VALUE` arguments as a mapping. Raises Refused."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise Refused(f"{option}: write it as NAME=VALUE")
+        found[name.strip()] = value
+    return found
+
+
+def parse_config(pairs: list[str]) -> dict[str, Any]:
+    """Return `NAME=VALUE` arguments whose values may be JSON."""
+    found: dict[str, Any] = {}
+    for name, value in parse_pairs(pairs, "--set").items():
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found

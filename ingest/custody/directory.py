@@ -1,0 +1,109 @@
+"""Lines, employees and policy, as commands."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ingest.custody.departures import find_employee
+from ingest.custody.imports import line_point
+from ingest.custody.office import Office, moment
+from ingest.domain.directory import LineKind
+from ingest.local import Refused, Tell
+from storage import directory, facts
+
+
+def assign_line(
+    office: Office,
+    *,
+    tell: Tell,
+    address: str,
+    to: str | None,
+    since: str | None,
+    source: str = "",
+    kind: str | None = None,
+) -> dict[str, Any]:
+    """Record who holds a line from a moment on; `to` nothing: nobody. A new line is made."""
+    now = office.clock()
+    with office.database.write() as connection:
+        zone, region = office.zone(connection), office.region(connection)
+        known = directory.load_directory(connection)
+        guessed = LineKind(kind) if kind else _guess(address, source)
+        point = line_point(guessed, address, region, source)
+        line = known.line_of(point)
+        line_id = line.id if line else None
+        if line_id is None:
+            line_id = directory.add_line(
+                connection,
+                kind=guessed,
+                point=point,
+                region=region,
+                source=source or None,
+                at=now,
+                by=office.by,
+            )
+        employee = find_employee(connection, to) if to else None
+        try:
+            from_at = moment(since, zone) if since else now
+            directory.assign_line(
+                connection,
+                line_id,
+                employee.id if employee else None,
+                from_at=from_at,
+                at=now,
+                by=office.by,
+            )
+        except ValueError as error:
+            raise Refused("--since: write it like 2026-05-31 or 2026-05-31T18:00") from error
+        except facts.Conflict as error:
+            raise Refused(f"{point.value}: {error}") from error
+    return {
+        "line": line_id,
+        "address": point.value,
+        "holder": employee.name if employee else None,
+        "since": from_at.isoformat(),
+    }
+
+
+def _guess(address: str, source: str) -> LineKind:
+    if "@" in address:
+        return LineKind.MAILBOX
+    return LineKind.EXTENSION if source and len(address) <= 6 else LineKind.SIM
+
+
+def list_employees(office: Office, *, tell: Tell) -> list[dict[str, Any]]:
+    """Return every employee and whether they are here."""
+    now = office.clock()
+    with office.database.read() as connection:
+        known = directory.load_directory(connection)
+    return [
+        {
+            "id": person.id,
+            "login": person.login,
+            "name": person.name,
+            "employed": person.employed_at(now),
+            "left_at": left.isoformat() if (left := person.left_at(now)) else None,
+        }
+        for person in sorted(known.employees.values(), key=lambda person: person.name)
+    ]
+
+
+def set_policy(
+    office: Office, *, tell: Tell, name: str, value: str, since: str | None = None
+) -> dict[str, Any]:
+    """Record a rule of the company that acts from a moment on."""
+    if name not in ("zone", "region", "duty", "history_after", "short_call", "status"):
+        raise Refused("NAME: zone, region, duty, history_after, short_call or status")
+    now = office.clock()
+    with office.database.write() as connection:
+        from_at = moment(since, office.zone(connection)) if since else now
+        said: Any = value
+        if name == "duty":
+            said = find_employee(connection, value).id
+        elif name in ("history_after", "short_call", "status"):
+            try:
+                said = json.loads(value)
+            except ValueError as error:
+                raise Refused("VALUE: seconds, or for status a JSON object") from error
+        directory.set_policy(connection, name, said, from_at=from_at, at=now, by=office.by)
+    return {"name": name, "value": said, "since": from_at.isoformat()}

@@ -1,0 +1,230 @@
+"""The edges of one process: public door, mailboxes, and the delivery logs they own.
+
+They read the main database only to learn which sources and mailboxes there are, and go on with
+what they last knew when it cannot be read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from ingest import local
+from ingest.accounts import Book
+from ingest.domain.deliveries import NewDelivery, Receipt
+from ingest.domain.mailboxes import Mailbox, MailboxState
+from ingest.keeper import Keeper, KeeperLimits, disk_free_of
+from ingest.mail.follower import desk_of, follow, state_name
+from ingest.settings import Settings, split_listen
+from ingest.telephony.connections import DoorRunner
+from ingest.telephony.door import DoorCounters, DoorLimits
+from ingest.telephony.server import public_door
+from storage.log import DeliveryLog
+from storage.log_postgres import open_postgres_log
+from storage.log_sqlite import open_log
+from storage.owner import DatabaseOwnership, FileOwnership, own_database, own_file
+
+log = structlog.get_logger()
+
+DOOR_MEMORY = "door"  #: name of the door's counters in the edge memory
+REFRESH_S = 1.0  #: between looks whether sources or mailboxes changed
+REMEMBER_S = 5.0  #: between writings of the counters
+
+
+class Edges:
+    """Owns the delivery logs; keeps what comes in. One in a process."""
+
+    def __init__(self, settings: Settings, book: Book, clock: Callable[[], datetime]) -> None:
+        self.settings = settings
+        self.book = book
+        self.clock = clock
+        self.counters = DoorCounters()
+        self.logs: dict[str, DeliveryLog] = {}
+        self.keepers: dict[str, Keeper] = {}
+        self.states: dict[str, MailboxState] = {}
+        self._owned: list[FileOwnership | DatabaseOwnership] = []
+        self._runner: DoorRunner | None = None
+        self._socket: asyncio.Server | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._following: dict[str, tuple[Mailbox, asyncio.Event, asyncio.Task[None]]] = {}
+
+    async def start(self, *, on_kept: Callable[[], None] = lambda: None) -> None:
+        """Own the logs and open the door. Raises storage.owner.AlreadyOwned, OSError."""
+        await asyncio.to_thread(self._open_logs)
+        for name, kept_log in self.logs.items():
+            self.keepers[name] = Keeper(
+                kept_log,
+                limits=KeeperLimits(disk_free=self.settings.disk_free_min),
+                disk_free=disk_free_of(self.settings.data_dir),
+            )
+            self.keepers[name].on_kept.append(lambda partition, position: on_kept())
+        self.counters.restore(await asyncio.to_thread(self.logs["calls"].memory, DOOR_MEMORY))
+        await asyncio.to_thread(self.book.refresh)
+        await self._open_door()
+        self._socket = await local.serve(
+            self.settings.edges_socket, {"append": self._append, "state": self._state}
+        )
+        self._tasks = [
+            asyncio.create_task(self._refresh_for_ever()),
+            asyncio.create_task(self._remember_for_ever()),
+        ]
+
+    async def stop(self) -> None:
+        """Close the door, let followers and keepers finish, and let go of the logs."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        for task in self._tasks:
+            task.cancel()
+        for _, stop, _ in self._following.values():
+            stop.set()
+        await asyncio.gather(
+            *self._tasks, *(task for *_, task in self._following.values()), return_exceptions=True
+        )
+        if self._socket is not None:
+            self._socket.close()
+            with contextlib.suppress(FileNotFoundError):
+                self.settings.edges_socket.unlink()
+        if self.logs:
+            with contextlib.suppress(Exception):
+                await self._remember_counters()
+        for keeper in self.keepers.values():
+            await keeper.close()
+        for kept_log in self.logs.values():
+            await asyncio.to_thread(kept_log.close)
+        for owned in self._owned:
+            owned.release()
+
+    async def keep_closing(self, closings: list[tuple[str, bytes]]) -> int:
+        """Keep the clock source's deliveries, given as (key, body); returns how many were new."""
+        now = self.clock()
+        kept = await self.keepers["calls"].keep_many(
+            [
+                NewDelivery(source="clock", key=key, received_at=now, head={}, body=body)
+                for key, body in closings
+            ],
+            {},
+        )
+        return sum(1 for one in kept if one.receipt is Receipt.NEW)
+
+    # Opening -----------------------------------------------------------------------------------
+
+    def _open_logs(self) -> None:
+        settings = self.settings
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        if settings.database_url:
+            # Edges of one database share its logs; each partition's appender takes a lock.
+            for name in ("calls", "mail"):
+                self.logs[name] = open_postgres_log(
+                    settings.database_url,
+                    name=name,
+                    blobs=settings.data_dir / "blobs",
+                    partitions=settings.log_partitions,
+                )
+            self._owned.append(own_database(settings.database_url, "edges"))
+            return
+        for name in ("calls", "mail"):
+            path = log_file(settings.data_dir, name)
+            self._owned.append(own_file(path))
+            self.logs[name] = open_log(path, name=name)
+
+    async def _open_door(self) -> None:
+        limits = DoorLimits(trusted_proxies=tuple(self.settings.trusted_proxies))
+        app = public_door(
+            sources=self.book.sources,
+            keeper=self.keepers["calls"],
+            clock=self.clock,
+            limits=limits,
+            counters=self.counters,
+        )
+        self._runner = DoorRunner(app, uncapped=limits.proxies)
+        await self._runner.setup()
+        host, port = split_listen(self.settings.public_listen)
+        await web.TCPSite(self._runner, host, port, backlog=1024).start()
+
+    # Mailboxes ---------------------------------------------------------------------------------
+
+    async def _refresh_for_ever(self) -> None:
+        while True:
+            with contextlib.suppress(Exception):
+                await asyncio.to_thread(self.book.refresh)
+            self._follow_mailboxes()
+            await asyncio.sleep(REFRESH_S)
+
+    def _follow_mailboxes(self) -> None:
+        """Start following new mailboxes, stop those gone or changed."""
+        wanted = self.book.mailboxes()
+        for mailbox_id, (mailbox, stop, _) in list(self._following.items()):
+            if wanted.get(mailbox_id) != mailbox:
+                stop.set()
+                del self._following[mailbox_id]
+        for mailbox_id, mailbox in wanted.items():
+            if mailbox_id not in self._following:
+                stop = asyncio.Event()
+                task = asyncio.create_task(self._follow(mailbox, stop))
+                self._following[mailbox_id] = (mailbox, stop, task)
+
+    async def _follow(self, mailbox: Mailbox, stop: asyncio.Event) -> None:
+        def note(state: MailboxState) -> None:
+            self.states[mailbox.id] = state
+
+        while not stop.is_set():
+            try:
+                await follow(
+                    mailbox,
+                    desk=desk_of(self.keepers["mail"]),
+                    clock=self.clock,
+                    stop=stop,
+                    on_state=note,
+                )
+                return
+            except Exception:
+                log.exception("mailbox.failed", mailbox=mailbox.id)
+                await asyncio.sleep(30)
+
+    # Remembering -------------------------------------------------------------------------------
+
+    async def _remember_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(REMEMBER_S)
+            if self.counters.dirty:
+                with contextlib.suppress(Exception):
+                    await self._remember_counters()
+
+    async def _remember_counters(self) -> None:
+        memory = {DOOR_MEMORY: self.counters.snapshot()}
+        await self.keepers["calls"].keep_many([], memory)
+
+    # What the core asks ------------------------------------------------------------------------
+
+    async def _append(self, asked: Mapping[str, Any], tell: local.Tell) -> Any:
+        closings = [(key, body.encode()) for key, body in asked["closings"]]
+        return {"new": await self.keep_closing(closings)}
+
+    async def _state(self, asked: Mapping[str, Any], tell: local.Tell) -> Any:
+        return self.report()
+
+    def report(self) -> dict[str, Any]:
+        """Return what health, metrics and pages want to know of the edges, as JSON values."""
+        return {
+            "full": {name: keeper.full for name, keeper in self.keepers.items()},
+            "waiting": {name: keeper.waiting for name, keeper in self.keepers.items()},
+            "door": self.counters.snapshot(),
+        }
+
+
+def log_file(data_dir: Path, name: str) -> Path:
+    """Return the file of an embedded delivery log."""
+    return data_dir / f"{name}.log.db"
+
+
+def remembered_states(reader: Any) -> dict[str, dict[str, Any]]:
+    """Return the state of each mailbox as its follower last remembered it."""
+    prefix = state_name("")
+    return {name.removeprefix(prefix): plain for name, plain in reader.memories(prefix).items()}

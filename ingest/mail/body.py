@@ -1,0 +1,120 @@
+"""The body of a mail out of its parts: text, HTML, attachments."""
+
+from __future__ import annotations
+
+import html as entities
+from dataclasses import dataclass, field
+
+from ingest.domain.mails import Attachment
+from ingest.mail.charsets import decode
+from ingest.mail.limits import LIMITS, Limits
+from ingest.mail.parts import Part
+from ingest.mail.text import clean, html_to_text, lines
+
+_TEXTS = frozenset({"text/plain", "text/html"})
+_LONGEST_NAME = 255  #: characters, as file systems have it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What a person sees of a mail beneath its header."""
+
+    text: str = ""  #: the plain text, or the words of the HTML where there is none
+    html: str = ""  #: as sent: whoever shows it sanitises it
+    attachments: tuple[Attachment, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Piece:
+    """One thing to read, in plain text, in HTML, or in both."""
+
+    plain: str = ""
+    html: str = ""
+
+
+@dataclass(slots=True)
+class _Reading:
+    limits: Limits
+    attachments: list[Attachment] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def read_body(root: Part, *, limits: Limits = LIMITS) -> Body:
+    """Return text, HTML and attachments of a tree of parts."""
+    reading = _Reading(limits=limits)
+    pieces = _pieces(root, reading)
+    text = "\n".join(piece.plain.strip("\n") or html_to_text(piece.html) for piece in pieces)
+    html = ""
+    if any(piece.html for piece in pieces):
+        html = "\n".join(piece.html or _as_html(piece.plain) for piece in pieces)
+    return Body(
+        text=_capped(lines(text), limits.text_chars, "text", reading),
+        html=_capped(html, limits.html_chars, "html", reading),
+        attachments=tuple(reading.attachments),
+        warnings=tuple(dict.fromkeys(reading.warnings)),
+    )
+
+
+def _pieces(part: Part, reading: _Reading) -> list[_Piece]:
+    """Return what is to be read, in order; note what is attached."""
+    if part.children:
+        pieces = [piece for child in part.children for piece in _pieces(child, reading)]
+        if part.type == "multipart/alternative" and len(pieces) > 1:
+            return [_alternative(pieces)]
+        return pieces
+    if part.type.startswith("multipart/"):
+        return []
+    if part.type not in _TEXTS or part.disposition == "attachment" or _is_file(part):
+        reading.attachments.append(_attachment(part))
+        if part.torn:
+            reading.warnings.append("an attached file is torn: its size is a guess")
+        return []
+    text = _text(part, reading)
+    if not text.strip():
+        return []
+    return [_Piece(html=text) if part.type == "text/html" else _Piece(plain=text)]
+
+
+def _alternative(pieces: list[_Piece]) -> _Piece:
+    """Make one piece of several that say the same."""
+    return _Piece(
+        plain="\n".join(piece.plain for piece in pieces if piece.plain),
+        html="\n".join(piece.html for piece in pieces if piece.html),
+    )
+
+
+def _is_file(part: Part) -> bool:
+    """Tell whether a text is a file. A name in Content-Type alone is some mailer's habit."""
+    return part.file_name is not None and part.disposition is not None
+
+
+def _text(part: Part, reading: _Reading) -> str:
+    most = 4 * max(reading.limits.text_chars, reading.limits.html_chars)
+    data = part.content[:most]
+    text, wrong = decode(data, part.params.get("charset"), whole=len(data) == len(part.content))
+    if wrong:
+        reading.warnings.append(wrong)
+    return clean(text).replace("\r\n", "\n")[: most // 4 + 1]
+
+
+def _attachment(part: Part) -> Attachment:
+    name = part.file_name
+    if name is None and part.type == "message/rfc822":
+        name = "message.eml"
+    return Attachment(
+        name=" ".join(clean(name).split())[:_LONGEST_NAME] or None if name else None,
+        type=part.type,
+        size=part.torn * 3 // 4 or len(part.content),
+    )
+
+
+def _capped(text: str, most: int, what: str, reading: _Reading) -> str:
+    if len(text) <= most:
+        return text
+    reading.warnings.append(f"{what} longer than {most} characters, the rest is left out")
+    return text[:most]
+
+
+def _as_html(plain: str) -> str:
+    return f"<pre>{entities.escape(plain)}</pre>"

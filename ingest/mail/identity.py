@@ -1,0 +1,56 @@
+"""Who a mail is: the same in every mailbox that holds it, and nobody else's.
+
+The Message-ID alone would let a stranger hide a mail behind another's id, so that the second
+one counts as seen. The identity therefore covers what the sender wrote and no server changes:
+the id, the address in From, the moment in Date, the Subject. Received, Delivered-To and other
+fields that servers add differ between mailboxes and are not in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC
+from uuid import UUID, uuid5
+
+from ingest.domain.mails import MailAddress
+from ingest.mail.dates import read_date
+from ingest.mail.headers import Headers
+from ingest.mail.participants import read_addresses
+from ingest.mail.text import clean
+from ingest.mail.threads import message_id
+
+#: Never changed: every identity ever stored was made with it.
+NAMESPACE = UUID("6f1c1f9a-7f43-5b0e-9c0b-5d3f0a8c2e17")
+
+
+def identity_of(headers: Headers, body: bytes | None) -> str | None:
+    """Return the identity of a mail.
+
+    A mail without Message-ID is known by its recipients and body as well; where the body
+    is not at hand (`None`) that gives None, and the caller fetches the whole message.
+    """
+    own_id = message_id(headers.raw("message-id"))
+    if own_id is not None:
+        return str(uuid5(NAMESPACE, f"{clean(own_id)}\n{_fingerprint(headers)}"))
+    if body is None:
+        return None
+    people = ",".join(person.address for person in _people(headers, "to"))
+    digest = hashlib.sha256(body.replace(b"\r\n", b"\n").rstrip()).hexdigest()
+    return str(uuid5(NAMESPACE, f"\n{_fingerprint(headers)}\n{people}\n{digest}"))
+
+
+def _fingerprint(headers: Headers) -> str:
+    """Return a hash of From, Date and Subject, deaf to folding, encoding and zones."""
+    sender = next(iter(_people(headers, "from")), None)
+    stated = headers.text("date") or ""
+    moment = read_date(stated)
+    parts = (
+        (sender.address or sender.name or "") if sender else "",
+        moment.astimezone(UTC).isoformat() if moment else stated,
+        headers.text("subject") or "",
+    )
+    return hashlib.sha256(clean("\n".join(parts)).encode()).hexdigest()
+
+
+def _people(headers: Headers, name: str) -> tuple[MailAddress, ...]:
+    return read_addresses(headers.raw(name) or "")

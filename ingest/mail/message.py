@@ -1,0 +1,156 @@
+"""A message as it lay in a mailbox, read into a `Mail`.
+
+Everything here was written by strangers. What is broken is read as well as it can be, with a
+warning; a body that would cost too much is left unread, with the reason in `Mail.opaque`; only
+what is no message at all raises UnreadableDelivery.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ingest.domain.deliveries import UnreadableDelivery
+from ingest.domain.mails import Mail, MailAddress
+from ingest.mail.automatic import Shape, why_automatic
+from ingest.mail.body import Body, read_body
+from ingest.mail.charsets import decode
+from ingest.mail.dates import read_date, received_at
+from ingest.mail.headers import ESSENTIAL, Headers, split
+from ingest.mail.identity import identity_of
+from ingest.mail.limits import LIMITS, Limits
+from ingest.mail.participants import read_addresses
+from ingest.mail.parts import Part, UnreadBody, read_parts
+from ingest.mail.text import clean
+from ingest.mail.threads import message_id, message_ids
+
+READER_VERSION = "mail-1"  #: another one means: readings may come out otherwise
+
+_LONGEST_SUBJECT = 2_000  #: characters
+
+
+def parse(raw: bytes, *, limits: Limits = LIMITS) -> Mail:
+    """Return the message as a Mail, in bounded time and memory.
+
+    Raises UnreadableDelivery, and nothing else, for octets that are no message.
+    """
+    raw = _with_line_ends(raw)
+    if not raw.strip(b"\r\n\t \0"):
+        raise UnreadableDelivery("the message is empty")
+    headers, start = split(raw, limits=limits)
+    if not any(name.encode() in ESSENTIAL for name, _ in headers.fields):
+        raise UnreadableDelivery("no field of a mail header in it: this is no message")
+    root, warnings, opaque = _tree(raw, start, headers, limits)
+    body = read_body(root, limits=limits)
+    identity = identity_of(headers, raw[start:] if "message-id" not in headers else b"")
+    mail = _mail(headers, body, root, limits, identity=identity or "")
+    return replace(
+        mail,
+        warnings=tuple(dict.fromkeys((*headers.broken, *warnings, *body.warnings))),
+        opaque=opaque,
+    )
+
+
+def header_identity(header: bytes) -> str | None:
+    """Return a mail's identity from its header alone, as a follower fetches it.
+
+    None where the mail has no Message-ID: its identity needs the body, see `identity`.
+    """
+    headers, _ = split(_with_line_ends(header))
+    return identity_of(headers, None)
+
+
+def _with_line_ends(raw: bytes) -> bytes:
+    """Return the message with line ends that parsers know: bare and doubled CR are mended."""
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
+    if b"\n" not in raw[:65_536]:
+        return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return raw.replace(b"\r\r\n", b"\r\n") if b"\r\r\n" in raw[:65_536] else raw
+
+
+def _tree(
+    raw: bytes, start: int, headers: Headers, limits: Limits
+) -> tuple[Part, tuple[str, ...], str | None]:
+    """Return the parts, what was mended in them, and why they were left unread, if so."""
+    whole = _reduced(raw, start, headers) if headers.broken else raw
+    try:
+        root, warnings = read_parts(whole, limits=limits)
+    except UnreadBody as error:
+        return Part(type="application/octet-stream"), (), str(error)
+    return root, warnings, None
+
+
+def _reduced(raw: bytes, start: int, headers: Headers) -> bytes:
+    """Return the message under the few fields that say how its body is built.
+
+    A broken or endless header never reaches the parsers of others.
+    """
+    fields = b"".join(
+        b"%b: %b\r\n" % (name.encode(), value[:8_192])
+        for name, value in headers.fields
+        if name.startswith("content-")
+    )
+    return fields + b"\r\n" + raw[start:]
+
+
+def _mail(headers: Headers, body: Body, root: Part, limits: Limits, *, identity: str) -> Mail:
+    answered = message_ids(headers.raw("in-reply-to"))
+    senders = _people(headers, "from", limits) or _people(headers, "sender", limits)
+    own_id = message_id(headers.raw("message-id"))
+    return Mail(
+        identity=identity,
+        message_id=clean(own_id) if own_id else None,
+        in_reply_to=clean(answered[0]) if answered else None,
+        references=tuple(map(clean, message_ids(headers.raw("references"))))[-limits.references :],
+        from_=senders[0] if senders else None,
+        reply_to=_known(_people(headers, "reply-to", limits)),
+        to=_known(_people(headers, "to", limits)),
+        cc=_known(_people(headers, "cc", limits)),
+        subject=clean(headers.text("subject") or "")[:_LONGEST_SUBJECT],
+        date=read_date(headers.text("date")),
+        received_top=received_at(headers.raw("received")),
+        text=body.text,
+        html=body.html,
+        attachments=body.attachments,
+        automatic=why_automatic(headers, _shape(root)),
+    )
+
+
+def _people(headers: Headers, name: str, limits: Limits) -> tuple[MailAddress, ...]:
+    """Return the addresses of all fields of that name: some mailers write one field each."""
+    fields = headers.all_raw(name)[: limits.addresses]
+    people = [
+        person for field in fields for person in read_addresses(field, limit=limits.addresses)
+    ]
+    return tuple(people[: limits.addresses])
+
+
+def _known(people: tuple[MailAddress, ...]) -> tuple[MailAddress, ...]:
+    """Return those with an address, each address once: nobody else can be written back to."""
+    first: dict[str, MailAddress] = {}
+    for person in people:
+        if person.address:
+            first.setdefault(person.address, person)
+    return tuple(first.values())
+
+
+def _shape(root: Part) -> Shape:
+    parts = list(root.walk())
+    calendar = next((part for part in parts if part.type == "text/calendar"), None)
+    return Shape(
+        type=root.type,
+        report_type=root.params.get("report-type", "").lower() or None,
+        part_types=frozenset(part.type for part in parts),
+        calendar_method=_method(calendar) if calendar else None,
+    )
+
+
+def _method(calendar: Part) -> str | None:
+    """Return what a calendar part asks for, from its header, else from its own line."""
+    if "method" in calendar.params:
+        return calendar.params["method"].strip().lower()
+    text, _ = decode(calendar.content[:8_192], "utf-8", whole=False)
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip().lower() == "method":
+            return value.strip().lower()
+    return None

@@ -1,0 +1,38 @@
+"""What the site is given: everything it needs, handed in by whoever starts it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ingest.domain.mailboxes import MailboxState
+from ingest.pipeline import Directories, Regions
+from ingest.readers import Sources
+from storage.database import Database
+from storage.log import LogReader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The running service, as the site sees it. Functions are called from threads or the loop."""
+
+    database: Database
+    known: Directories = field(default_factory=Directories)
+    regions: Regions
+    clock: Callable[[], datetime]
+    zone: Callable[[], ZoneInfo]  #: of the company: pages show its times
+    sources: Callable[[], Sources]
+    door: Callable[[], Mapping[str, Any]] = dict  #: `DoorCounters.snapshot()`
+    mailboxes: Callable[[], Mapping[str, MailboxState]] = dict  #: by mailbox id
+    logs: Mapping[str, LogReader] = field(default_factory=dict)
+    replay: Callable[[Sequence[str]], int]  #: deliveries' ids in main -> how many were read
+    wake: Callable[[], None] = lambda: None  #: tell the worker that something waits
+    inner_url: str = "http://127.0.0.1:8081"
+
+    @property
+    def secure(self) -> bool:
+        """Tell whether people reach the site over TLS."""
+        return self.inner_url.startswith("https://")

@@ -1,0 +1,199 @@
+// Keepline's own behaviour: what is live, the dialog, toasts and keys. Everything works without
+// it except that; pages are forms and links first.
+
+const LOOK_AGAIN_MS = 400; // a burst of changes makes one look
+const TOAST_MS = 20000;
+
+const dialog = () => document.getElementById("dialog");
+const isTyping = (element) =>
+  element instanceof HTMLElement &&
+  (element.isContentEditable || ["INPUT", "SELECT", "TEXTAREA"].includes(element.tagName));
+
+// Live ------------------------------------------------------------------------------------------
+
+let waiting = null;
+let wasLost = false;
+let pendingLook = false;
+
+function lookAgain() {
+  if (waiting !== null) return;
+  waiting = setTimeout(() => {
+    waiting = null;
+    // What a person is reading or writing right now is not pulled away.
+    const writing = isTyping(document.activeElement) && document.activeElement.closest("#live");
+    if (dialog()?.open || writing) {
+      pendingLook = true;
+      return;
+    }
+    pendingLook = false;
+    document.body.dispatchEvent(new CustomEvent("keepline:look"));
+  }, LOOK_AGAIN_MS);
+}
+
+function pulse(state) {
+  document.querySelectorAll("[data-pulse]").forEach((element) => {
+    element.dataset.state = state;
+    element.textContent = element.dataset[state];
+  });
+}
+
+function follow() {
+  if (!document.body.dataset.events) return;
+  const events = new EventSource(document.body.dataset.events);
+  events.addEventListener("open", () => {
+    pulse("live");
+    // What happened while nobody listened is on the page only after another look.
+    if (wasLost) lookAgain();
+    wasLost = false;
+  });
+  events.addEventListener("change", lookAgain);
+  events.addEventListener("bye", () => {
+    events.close();
+    window.location.reload();
+  });
+  events.addEventListener("error", () => {
+    wasLost = true;
+    pulse("lost");
+    if (events.readyState === EventSource.CLOSED) setTimeout(follow, 3000);
+  });
+  window.addEventListener("pagehide", () => events.close(), { once: true });
+}
+
+// The row at hand stays at hand when the list is drawn anew.
+let heldRow = null;
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.target.id !== "live") return;
+  heldRow = event.target.contains(document.activeElement)
+    ? (document.activeElement.dataset.row ?? null)
+    : null;
+});
+document.addEventListener("htmx:afterSettle", () => {
+  if (heldRow === null) return;
+  const row = document.querySelector(`[data-row="${CSS.escape(heldRow)}"]`);
+  heldRow = null;
+  row?.focus({ preventScroll: true });
+});
+
+// Dialog ----------------------------------------------------------------------------------------
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.target.id !== "dialog") return;
+  if (!event.target.open) event.target.showModal();
+  (event.target.querySelector("[autofocus]") ?? event.target.querySelector("button"))?.focus();
+});
+
+document.addEventListener("close", (event) => {
+  if (event.target.id !== "dialog") return;
+  event.target.replaceChildren();
+  if (pendingLook) lookAgain();
+}, true);
+
+document.body.addEventListener("keepline:decided", () => {
+  dialog()?.close();
+  document.body.dispatchEvent(new CustomEvent("keepline:look"));
+});
+
+document.addEventListener("click", (event) => {
+  const pressed = event.target.closest("[data-close], [data-help]");
+  if (!pressed) {
+    if (event.target === dialog()) dialog().close();
+    return;
+  }
+  if (pressed.dataset.close === "toast") pressed.closest(".toast").remove();
+  else if (pressed.dataset.close === "dialog") {
+    event.preventDefault();
+    dialog().close();
+  } else if ("help" in pressed.dataset) help();
+});
+
+function help() {
+  const box = dialog();
+  box.replaceChildren(document.getElementById("help").content.cloneNode(true));
+  box.showModal();
+}
+
+// Up and down within the clients found, from the field that is typed in.
+document.addEventListener("keydown", (event) => {
+  if (!["ArrowDown", "ArrowUp"].includes(event.key)) return;
+  const sheet = event.target.closest?.(".sheet");
+  if (!sheet) return;
+  const stops = [...sheet.querySelectorAll("input[type=search], .result")];
+  const at = stops.indexOf(document.activeElement);
+  const to = stops[at + (event.key === "ArrowDown" ? 1 : -1)];
+  if (at < 0 || !to) return;
+  event.preventDefault();
+  to.focus();
+});
+
+// Toasts ----------------------------------------------------------------------------------------
+
+function age(toast) {
+  if (toast.dataset.ages) return;
+  toast.dataset.ages = "1";
+  setTimeout(() => {
+    // One that is being read or used stays.
+    if (!toast.matches(":hover, :focus-within")) toast.remove();
+    else {
+      delete toast.dataset.ages;
+      age(toast);
+    }
+  }, TOAST_MS);
+}
+document.addEventListener("htmx:afterSettle", () =>
+  document.querySelectorAll(".toast").forEach(age),
+);
+
+// Keys ------------------------------------------------------------------------------------------
+
+function step(by) {
+  const rows = [...document.querySelectorAll("main a[data-row]")];
+  if (!rows.length) return;
+  const item = document.activeElement?.closest?.("li, tr");
+  const at = rows.findIndex((row) => row === document.activeElement || item?.contains(row));
+  const to = rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : at + by];
+  to?.focus();
+  to?.scrollIntoView({ block: "nearest" });
+}
+
+function press(key) {
+  // What belongs to the row at hand comes before what belongs to the page.
+  const near = document.activeElement?.closest?.("li, tr");
+  const wanted = `[data-hotkey="${CSS.escape(key)}"]`;
+  const found =
+    near?.querySelector(wanted) ??
+    [...document.querySelectorAll(wanted)].find((element) => !element.closest("li.item")) ??
+    null;
+  if (!found) return false;
+  if (isTyping(found)) found.focus();
+  else found.click();
+  return true;
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (isTyping(event.target) || dialog()?.open) return;
+  if (event.key === "j") step(1);
+  else if (event.key === "k") step(-1);
+  else if (event.key === "?") help();
+  else if (!("/nwxeuh".includes(event.key) && press(event.key))) return;
+  event.preventDefault();
+});
+
+// Requests --------------------------------------------------------------------------------------
+
+// Refusals are sentences for a person, so they are shown where the answer was to go.
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  const status = event.detail.xhr.status;
+  if (status === 401) {
+    window.location.reload();
+    event.preventDefault();
+  }
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const status = event.detail.xhr.status;
+  if (status >= 400 && event.detail.target?.id !== "live") {
+    event.detail.shouldSwap = event.detail.xhr.getResponseHeader("X-Fragment") === "1";
+  }
+});
+
+follow();

@@ -1,0 +1,175 @@
+"""What the pages call things: tables of English words, each translatable.
+
+`_` marks a text for translation and returns it in the language of the process; texts with a count
+go through `ngettext`. Catalogues lie in `locale/` beside this file; without one it is English.
+"""
+
+from __future__ import annotations
+
+import gettext
+from collections.abc import Mapping
+from pathlib import Path
+
+_catalogue = gettext.translation("keepline", Path(__file__).with_name("locale"), fallback=True)
+_ = _catalogue.gettext
+ngettext = _catalogue.ngettext
+
+STATUSES: Mapping[str, str] = {
+    "in_progress": _("Going on"),
+    "needs_comment": _("Needs a comment"),
+    "short_call": _("Short call"),
+    "callback_due": _("Call back"),
+    "not_reached": _("Not reached"),
+    "awaiting_reply": _("Awaiting reply"),
+    "done": _("Done"),
+    "auto": _("Automatic"),
+    "internal": _("Internal"),
+    "wrong_number": _("Wrong number"),
+    "spam": _("Spam"),
+    "history": _("History"),
+}
+STATUS_TONES: Mapping[str, str] = {
+    "in_progress": "info",
+    "needs_comment": "warn",
+    "callback_due": "alert",
+    "not_reached": "warn",
+    "awaiting_reply": "warn",
+    "done": "ok",
+}
+OUTCOMES: Mapping[str, str] = {
+    "answered": _("answered"),
+    "no_answer": _("no answer"),
+    "busy": _("busy"),
+    "failed": _("failed"),
+    "cancelled": _("cancelled"),
+    "rejected": _("rejected"),
+    "voicemail": _("voicemail"),
+    "forwarded": _("taken at an outside number"),
+}
+DIRECTIONS: Mapping[str, str] = {
+    "in": _("Incoming"),
+    "out": _("Outgoing"),
+    "internal": _("Internal"),
+}
+KINDS: Mapping[str, str] = {"call": _("Call"), "mail": _("Mail")}
+FLAGS: Mapping[str, str] = {
+    "manager_left": _("Manager left"),
+    "line_unheld": _("Line without a holder"),
+}
+CLOSED_WHY: Mapping[str, str] = {
+    "dismissed": _("dismissed"),
+    "handed_over": _("handed over"),
+    "reached": _("the client was reached"),
+}
+CAUSES: Mapping[str, str] = {
+    "unknown": _("Unknown"),
+    "ambiguous": _("Several holders"),
+    "never_log": _("Never logged"),
+    "wrong_number": _("Wrong number"),
+}
+LINE_KINDS: Mapping[str, str] = {
+    "sim": _("SIM"),
+    "extension": _("Extension"),
+    "did": _("Number"),
+    "mailbox": _("Mailbox"),
+}
+METHODS: Mapping[str, str] = {
+    "person": _("a person decided"),
+    "exact": _("exact match"),
+}
+ROLES: Mapping[str, str] = {
+    "remote": _("Other side"),
+    "line": _("Our line"),
+    "leg": _("Telephone"),
+    "from": _("From"),
+    "to": _("To"),
+    "cc": _("Cc"),
+}
+USER_ROLES: Mapping[str, str] = {
+    "supervisor": _("Supervisor"),
+    "manager": _("Manager"),
+}
+PROVENANCES: Mapping[str, str] = {
+    "decision": _("a person's decision"),
+    "import": _("imported"),
+    "typed": _("typed in"),
+}
+CALL_STAGES: Mapping[str, str] = {
+    "ringing": _("rings"),
+    "answered": _("answered"),
+    "held": _("on hold"),
+    "leg_ended": _("one telephone hung up"),
+    "ended": _("ended"),
+    "recording": _("recording"),
+    "tied": _("joined with another call"),
+    "stale": _("closed by the clock, the end is unknown"),
+}
+ENDS: Mapping[str, str] = {
+    "read": _("read"),
+    "ignored": _("ignored"),
+    "parked": _("parked"),
+}
+#: What a person may decide: the word of the button, of the heading, and what it means.
+DECISIONS: Mapping[str, tuple[str, str, str]] = {
+    "link": (
+        _("Link to a client"),
+        _("Link {point} to {client}?"),
+        _("Every touch with it so far and from now on belongs to this client."),
+    ),
+    "new_client": (
+        _("New client"),
+        _("Make {client} a client with {point}?"),
+        _("A client of this name is created, and every touch with it belongs to this client."),
+    ),
+    "employee": (
+        _("Own employee"),
+        _("Is {point} an employee's own?"),
+        _("Its touches are taken as internal and appear in no client's history."),
+    ),
+    "never_log": (
+        _("Never log"),
+        _("Never log {point}?"),
+        _("Its touches are counted with their time; their content is not shown again."),
+    ),
+    "wrong_number": (
+        _("Wrong number"),
+        _("Were the touches of {point} so far mistakes?"),
+        _("They are closed and ask for nothing. A touch after this decision waits here again."),
+    ),
+    "dismiss": (
+        _("Dismiss"),
+        _("Dismiss this flag of {point}?"),
+        _("It closes. The client's next touch raises a new one if the reason still holds."),
+    ),
+    "ack": (
+        _("Acknowledge"),
+        _("Acknowledge this flag of {point}?"),
+        _("It stays open. The next touch takes the acknowledgement back."),
+    ),
+    "status": (
+        _("Set status"),
+        _("Set the status of this touch to {client}?"),
+        _("A person's status stands above the machine's; undo brings that back."),
+    ),
+}
+#: How a decision reads in the list of decisions.
+DECIDED: Mapping[str, str] = {
+    "link": _("Linked to a client"),
+    "new_client": _("New client"),
+    "employee": _("Own employee"),
+    "never_log": _("Never logged"),
+    "wrong_number": _("Wrong number"),
+    "dismiss": _("Flag dismissed"),
+    "ack": _("Flag acknowledged"),
+    "status": _("Status set"),
+}
+DECISION_ICONS: Mapping[str, str] = {
+    "link": "link",
+    "new_client": "plus",
+    "employee": "badge",
+    "never_log": "mute",
+    "wrong_number": "wrong",
+    "dismiss": "flag",
+    "ack": "check",
+    "status": "check",
+}

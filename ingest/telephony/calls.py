@@ -1,0 +1,276 @@
+"""Fold: the one call that a set of reports makes, in whatever order and however often they came.
+
+`fold` depends on nothing but the set of (event, received_at). What was once known to be final
+stays so: a report more never makes an ended call ring, nor an answered one missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from ingest.domain.calls import (
+    Call,
+    CallEvent,
+    CallStage,
+    CallState,
+    Direction,
+    Leg,
+    Outcome,
+    Report,
+)
+from ingest.telephony.moments import Fact, Moments, facts_of, moments_of
+
+Value = TypeVar("Value")
+
+#: Whose word counts first where reports differ: the final one knows the whole call.
+_WORD_OF = {
+    CallStage.ENDED: 0,
+    CallStage.RINGING: 1,
+    CallStage.ANSWERED: 2,
+    CallStage.HELD: 3,
+    CallStage.LEG_ENDED: 4,
+    CallStage.RECORDING: 5,
+    CallStage.TIED: 6,
+    CallStage.STALE: 7,
+}
+
+#: Stages in which the agent named is one whose telephone took part.
+_WITH_AGENT = frozenset(
+    {
+        CallStage.RINGING,
+        CallStage.ANSWERED,
+        CallStage.HELD,
+        CallStage.LEG_ENDED,
+        CallStage.ENDED,
+    }
+)
+
+#: Of several failures told of one call, the first of these is told.
+_FAILURES = (
+    Outcome.NO_ANSWER,
+    Outcome.REJECTED,
+    Outcome.BUSY,
+    Outcome.FAILED,
+    Outcome.CANCELLED,
+)
+
+
+def fold(reports: Iterable[Report]) -> Call:
+    """Return the call that these reports, at least one, make together.
+
+    The reports are taken to be of one call, as `tie` groups them. Raises ValueError for none.
+    """
+    facts = facts_of(reports)
+    if not facts:
+        raise ValueError("a call needs at least one report")
+    direction = _direction(facts)
+    spoken = _by_authority(facts, direction)
+    moments = moments_of(facts)
+    state = _state(facts)
+    answered = any(fact.tells_of_an_answer for fact in facts)
+    outcome = _outcome(facts, state, answered)
+    caller = _first(spoken, lambda event: event.caller)
+    callee = _first(spoken, lambda event: event.callee)
+    far_side = callee if direction is Direction.OUTBOUND else caller
+    agents = [fact for fact in facts if _agent(fact) not in (None, far_side)]
+    answered_at = moments.answered_at if outcome in (None, Outcome.ANSWERED) else None
+    call = Call(
+        keys=tuple(sorted({key for fact in facts for key in fact.event.call_keys})),
+        direction=direction,
+        caller=caller,
+        callee=callee,
+        line=_first(spoken, lambda event: event.line),
+        withheld=caller is None and any(fact.event.withheld for fact in facts),
+        state=state,
+        outcome=outcome,
+        started_at=moments.started_at,
+        start_known=moments.start_known,
+        answered_at=answered_at,
+        ended_at=moments.ended_at if state is CallState.ENDED else None,
+        duration_s=_duration(facts, moments),
+        talk_s=_talk(facts, moments, state, outcome),
+        rang=_in_order(_agent(fact) for fact in agents),
+        talked=_talked(agents, direction, outcome),
+        legs=_legs(agents),
+        recording_url=_first(_latest_recording(facts), lambda event: event.recording_url),
+        recording_id=_first(_latest_recording(facts), lambda event: event.recording_id),
+        recording_ready=any(fact.event.recording_ready for fact in facts),
+        forwarded_to=_first(spoken, lambda event: event.forwarded_to),
+        queue=_first(spoken, lambda event: event.queue),
+        transfer=_first(spoken, lambda event: event.transfer),
+        first_received_at=min(fact.received_at for fact in facts),
+        doubted=any(fact.doubted for fact in facts),
+    )
+    return with_direction(call, direction)
+
+
+def with_direction(call: Call, direction: Direction | None) -> Call:
+    """Return the call seen in that direction: a client who gives up was not answered."""
+    gave_up = direction is Direction.INBOUND and call.outcome is Outcome.CANCELLED
+    if direction is call.direction and not gave_up:
+        return call
+    outcome = Outcome.NO_ANSWER if gave_up else call.outcome
+    return replace(call, direction=direction, outcome=outcome)
+
+
+def tie(reports: Iterable[Report]) -> list[list[Report]]:
+    """Group reports into calls: those that share a key, directly or over others, are one.
+
+    Groups come in the order of their smallest keys, reports within them as given.
+    """
+    reports = list(reports)
+    root: dict[str, str] = {}
+
+    def find(key: str) -> str:
+        root.setdefault(key, key)
+        while root[key] != key:
+            root[key] = root[root[key]]
+            key = root[key]
+        return key
+
+    for report in reports:
+        first, *others = (find(key) for key in report.event.call_keys)
+        for other in others:
+            one, two = sorted((find(first), find(other)))
+            root[two] = one  # the root is the smallest key of its group
+    groups: dict[str, list[Report]] = {}
+    for report in reports:
+        groups.setdefault(find(report.event.call_keys[0]), []).append(report)
+    return [groups[key] for key in sorted(groups)]
+
+
+def _direction(facts: Sequence[Fact]) -> Direction | None:
+    """Return the direction told with most authority; a side talk between colleagues yields."""
+    told = [fact for fact in facts if fact.event.direction]
+    with_client = [fact for fact in told if fact.event.direction is not Direction.INTERNAL]
+    return _first(_by_authority(with_client or told, None), lambda event: event.direction)
+
+
+def _by_authority(facts: Sequence[Fact], direction: Direction | None) -> list[Fact]:
+    """Return facts with the weightiest word first; what contradicts the direction comes last."""
+
+    def weight(fact: Fact) -> tuple[bool, int]:
+        contradicts = direction is not None and fact.event.direction not in (None, direction)
+        return contradicts, _WORD_OF[fact.event.stage]
+
+    return sorted(facts, key=weight)
+
+
+def _first(facts: Iterable[Fact], field: Callable[[CallEvent], Value | None]) -> Value | None:
+    return next((value for fact in facts if (value := field(fact.event)) is not None), None)
+
+
+def _latest_recording(facts: Sequence[Fact]) -> list[Fact]:
+    ready_last = sorted(facts, key=lambda fact: fact.event.recording_ready)
+    return list(reversed(ready_last))
+
+
+def _state(facts: Sequence[Fact]) -> CallState:
+    stages = {fact.event.stage for fact in facts}
+    if CallStage.ENDED in stages:
+        return CallState.ENDED
+    if CallStage.STALE in stages:
+        return CallState.STALE
+    last = next((fact for fact in reversed(facts) if fact.tells_of_an_answer), None)
+    if last is None:
+        return CallState.RINGING
+    return CallState.HELD if last.event.stage is CallStage.HELD else CallState.ANSWERED
+
+
+def _outcome(facts: Sequence[Fact], state: CallState, answered: bool) -> Outcome | None:
+    if state not in (CallState.ENDED, CallState.STALE):
+        return None
+    if answered:
+        return Outcome.ANSWERED
+    if state is CallState.STALE:
+        return None
+    told = {fact.event.outcome for fact in facts}
+    for outcome in (Outcome.FORWARDED, Outcome.VOICEMAIL):
+        if outcome in told:
+            return outcome
+    return _failure(facts, CallStage.ENDED) or _failure_of_legs(facts)
+
+
+def _failure(facts: Sequence[Fact], stage: CallStage) -> Outcome | None:
+    told = {fact.event.outcome for fact in facts if fact.event.stage is stage}
+    return next((outcome for outcome in _FAILURES if outcome in told), None)
+
+
+def _failure_of_legs(facts: Sequence[Fact]) -> Outcome:
+    """Return what all legs say alike (all busy); legs that differ were simply not answered."""
+    told = {fact.event.outcome for fact in facts if fact.event.stage is CallStage.LEG_ENDED}
+    alike = _failure(facts, CallStage.LEG_ENDED)
+    return alike if alike and len(told) == 1 else Outcome.NO_ANSWER
+
+
+def _duration(facts: Sequence[Fact], moments: Moments) -> float | None:
+    ends = [fact.event for fact in facts if fact.event.stage is CallStage.ENDED]
+    one_id = len({event.call_keys[0] for event in ends}) == 1
+    stated = [event.duration_s for event in ends if event.duration_s is not None]
+    if one_id and stated:
+        return max(stated)
+    if moments.ended_at is None or not moments.start_known:
+        return None
+    return (moments.ended_at - moments.started_at).total_seconds()
+
+
+def _talk(
+    facts: Sequence[Fact], moments: Moments, state: CallState, outcome: Outcome | None
+) -> float | None:
+    """Return the seconds of talk, counted from the first answer to the end."""
+    if state is not CallState.ENDED or outcome is Outcome.FORWARDED:
+        return None
+    if outcome is not Outcome.ANSWERED:
+        return 0.0
+    ends = [fact.event for fact in facts if fact.event.stage is CallStage.ENDED]
+    stated = [event.talk_s for event in ends if event.talk_s is not None]
+    if len({event.call_keys[0] for event in ends}) == 1 and stated:
+        return max(stated)
+    if moments.answered_at and moments.ended_at:
+        return (moments.ended_at - moments.answered_at).total_seconds()
+    return max((fact.event.talk_s for fact in facts if fact.event.talk_s), default=None)
+
+
+def _agent(fact: Fact) -> str | None:
+    return fact.event.agent if fact.event.stage in _WITH_AGENT else None
+
+
+def _in_order(agents: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(agent for agent in agents if agent))
+
+
+def _talked(
+    facts: Sequence[Fact], direction: Direction | None, outcome: Outcome | None
+) -> tuple[str, ...]:
+    """Return the agents who talked, in the order of their first answers."""
+    told = [fact for fact in facts if fact.tells_of_an_answer]
+    told.sort(key=lambda fact: fact.event.answered_at or fact.at)
+    if not told and direction is Direction.OUTBOUND and outcome is Outcome.ANSWERED:
+        return _in_order(_agent(fact) for fact in facts)  # the answer names only the other side
+    return _in_order(_agent(fact) for fact in told)
+
+
+def _legs(facts: Sequence[Fact]) -> tuple[Leg, ...]:
+    by_agent: dict[str, list[Fact]] = {}
+    for fact in facts:
+        if agent := _agent(fact):
+            by_agent.setdefault(agent, []).append(fact)
+    return tuple(_leg(agent, own) for agent, own in by_agent.items())
+
+
+def _leg(agent: str, facts: Sequence[Fact]) -> Leg:
+    rings = [fact.at for fact in facts if fact.event.stage is CallStage.RINGING]
+    answers = [
+        fact.event.answered_at or fact.at
+        for fact in facts
+        if fact.event.stage is CallStage.ANSWERED or fact.event.answered_at
+    ]
+    ends = [fact.at for fact in facts if fact.event.stage is CallStage.LEG_ENDED]
+    return Leg(
+        agent=agent,
+        rang_at=min(rings, default=None),
+        answered_at=min(answers, default=None),
+        ended_at=max(ends, default=None),
+    )

@@ -1,0 +1,137 @@
+"""What a webhook's body says, decoded with limits: forms, JSON, and the key of a repeat.
+
+Everything here is written by strangers. Whatever the bytes are, a function returns or raises
+UnreadableDelivery; nothing else, and nothing slowly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NoReturn
+
+from ingest.domain.deliveries import HookRequest, UnreadableDelivery
+
+MAX_BODY = 1_048_576  #: octets; the public door stops earlier
+MAX_FIELDS = 500  #: of one form; the largest known request has about 40
+MAX_DIGITS = 40  #: of one JSON integer
+
+_ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def delivery_key(request: HookRequest, event_id: str | None) -> str:
+    """Return the key under which a delivery is kept: the very same request has the same one."""
+    digest = hashlib.sha256()
+    for part in (request.path, request.query):
+        digest.update(part.encode("utf-8", "surrogatepass") + b"\n")
+    digest.update(request.body)
+    return f"{event_id or ''}:{digest.hexdigest()}"
+
+
+def storable(text: str) -> str:
+    """Replace what a database refuses in text: U+0000 and halves of surrogate pairs."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+@lru_cache(maxsize=8)
+def form_pairs(encoded: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the decoded pairs of a form or a query, in order, as octets.
+
+    Raises UnreadableDelivery for an oversized form. Octets, because signatures are over them. The
+    last few are remembered: verify, key, parse and answer look at the same body in turn.
+    """
+    if len(encoded) > MAX_BODY:
+        raise UnreadableDelivery(f"the form is larger than {MAX_BODY} octets")
+    if encoded.count(b"&") >= MAX_FIELDS:
+        raise UnreadableDelivery(f"the form has more than {MAX_FIELDS} fields")
+    pairs = (pair.partition(b"=") for pair in encoded.split(b"&") if pair)
+    return tuple((_unquoted(name), _unquoted(value)) for name, _, value in pairs)
+
+
+def form_octets(encoded: bytes) -> dict[bytes, bytes]:
+    """Return a form's fields as octets. Raises UnreadableDelivery if one is sent twice."""
+    fields: dict[bytes, bytes] = {}
+    for name, value in form_pairs(encoded):
+        if fields.setdefault(name, value) != value:
+            raise UnreadableDelivery("a field is sent twice with different values")
+    return fields
+
+
+def form_fields(encoded: bytes) -> dict[str, str]:
+    """Return a form's fields as text; octets that are not UTF-8 become U+FFFD."""
+    return {
+        name.decode("utf-8", "replace"): value.decode("utf-8", "replace")
+        for name, value in form_octets(encoded).items()
+    }
+
+
+def json_object(octets: bytes) -> dict[str, Any]:
+    """Return the JSON object that a body holds.
+
+    Raises UnreadableDelivery for anything else: other JSON, NaN, a name given twice, an integer
+    of more than MAX_DIGITS digits, depth beyond what the decoder bears, octets that are not UTF-8.
+    """
+    if len(octets) > MAX_BODY:
+        raise UnreadableDelivery(f"the body is larger than {MAX_BODY} octets")
+    try:
+        value = json.loads(
+            octets.decode("utf-8"),
+            object_pairs_hook=_once,
+            parse_int=_bounded_int,
+            parse_float=_finite_float,
+            parse_constant=_no_constant,
+        )
+    except UnreadableDelivery:
+        raise
+    except RecursionError as error:
+        raise UnreadableDelivery("the JSON is nested too deeply") from error
+    except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
+        raise UnreadableDelivery("the body is not JSON in UTF-8") from error
+    if not isinstance(value, dict):
+        raise UnreadableDelivery("the body is JSON, but not an object")
+    return value
+
+
+def body_fields(request: HookRequest) -> Mapping[str, Any]:
+    """Return the fields of a body that may be a form or JSON, told apart by its Content-Type."""
+    if "json" in (request.header("content-type") or "").lower():
+        return json_object(request.body)
+    return form_fields(request.body)
+
+
+def _unquoted(octets: bytes) -> bytes:
+    # urllib's unquote_to_bytes takes 23 ms for 64 KiB of lone percent signs; this takes 2 ms
+    return _ESCAPES.sub(_unescaped, octets.replace(b"+", b" "))
+
+
+def _unescaped(run: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(run[0].replace(b"%", b"").decode("ascii"))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise UnreadableDelivery("the JSON gives one name twice")
+    return fields
+
+
+def _bounded_int(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise UnreadableDelivery("the JSON holds an integer that is too long")
+    return int(digits)
+
+
+def _finite_float(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise UnreadableDelivery("the JSON holds a number beyond all bounds")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise UnreadableDelivery(f"the JSON holds {name}, which is no number")

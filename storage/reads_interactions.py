@@ -1,0 +1,441 @@
+"""Interactions as a person sees them: lists, one touch with all its sides, a mail's text."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, select
+
+from ingest.domain.calls import Direction
+from ingest.domain.contacts import ContactPoint
+from ingest.domain.interactions import FlagKind, Kind, Side, Status
+from ingest.domain.people import Viewer
+from storage.facts import chunks
+from storage.reads_common import (
+    PAGE,
+    Named,
+    OwnLine,
+    Page,
+    address_of,
+    beyond,
+    clients_named,
+    employees_named,
+    lines_named,
+    named,
+    page_of,
+    visible_subjects,
+)
+from storage.tables import (
+    call_keys,
+    call_reports,
+    contacts,
+    deliveries,
+    flag_touches,
+    flags,
+    interactions,
+    mail_bodies,
+    participants,
+    sightings,
+)
+
+#: A filter that few touches pass is looked up by those; one that many pass is tried on the
+#: touches in order of time, where enough of them are soon found.
+FEW = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InteractionFilter:
+    """Which interactions are asked for; what is None does not matter."""
+
+    from_at: datetime | None = None  #: at or after
+    until: datetime | None = None  #: before
+    client: str | None = None
+    number: str | None = None  #: a contact point as stored, such as `tel:+74951234567`
+    source: str | None = None  #: name of a source, or id of a mailbox
+    status: Status | None = None
+    kind: Kind | None = None
+    direction: Direction | None = None
+    employee: str | None = None  #: whose touch it was then
+    line: str | None = None  #: id of our line that is shown
+    flag: str | None = None  #: id of a flag
+    flag_kind: FlagKind | None = None
+    ended: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParticipantView:
+    """One point that took part, as far as the viewer may see it."""
+
+    point: str  #: as stored, such as `tel:+74951234567`
+    address: str  #: number or address alone; "" if withheld
+    role: str
+    side: str
+    name: str | None  #: as the wire said, written by a stranger
+    client: Named | None = None
+    contact: Named | None = None
+    method: str | None = None  #: why linked
+    cause: str | None = None  #: why not linked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagRef:
+    """A flag that a touch belongs to."""
+
+    id: str
+    kind: str
+    open: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InteractionView:
+    """One call or mail, as far as the viewer may see it."""
+
+    id: str
+    keys: tuple[str, ...]
+    kind: Kind
+    source: str
+    direction: Direction
+    occurred_at: datetime
+    learned_at: datetime
+    ended: bool
+    ended_at: datetime | None
+    status: Status  #: shown: a person's, else done if closed, else the machine's
+    default_status: Status  #: the machine's, before later touches
+    decided: Status | None  #: a person's
+    closed_at: datetime | None
+    closed_by: str | None  #: interaction
+    outcome: str | None
+    talk_s: float | None
+    own_line: OwnLine | None
+    dialled: tuple[OwnLine, ...]
+    employee: Named | None  #: effective holder of the line then
+    participants: tuple[ParticipantView, ...]
+    flags: tuple[FlagRef, ...]
+    deliveries: tuple[str, ...]  #: such as `calls-0-17`
+    machine: bool
+    suppressed: bool  #: a person decided: never log; its content is not shown
+    subject: str | None  #: of a mail
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def remote(self) -> ParticipantView | None:
+        """Return the first participant that is not ours."""
+        return next((part for part in self.participants if part.side != Side.OWN), None)
+
+    @property
+    def clients(self) -> tuple[Named, ...]:
+        """Return the linked clients, each once."""
+        found = {part.client.id: part.client for part in self.participants if part.client}
+        return tuple(found.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailBody:
+    """A mail's text as its writer sent it: never to be shown unsanitised."""
+
+    text: str
+    html: str
+
+
+# Lists -----------------------------------------------------------------------------------------
+
+
+def list_interactions(
+    connection: Connection,
+    viewer: Viewer,
+    wanted: InteractionFilter = InteractionFilter(),
+    *,
+    now: datetime,
+    after: str | None = None,
+    limit: int = PAGE,
+) -> Page[InteractionView]:
+    """Return the interactions that pass the filter, the latest first.
+
+    Raises BadCursor if `after` is not the `next` of an earlier page.
+    """
+    columns = interactions.c
+    conditions = _conditions(connection, viewer, wanted, now)
+    rows = connection.execute(
+        select(interactions)
+        .where(*conditions, beyond(columns.occurred_at, columns.id, after))
+        .order_by(columns.occurred_at.desc(), columns.id.desc())
+        .limit(limit + 1)
+    ).all()
+    return page_of(
+        rows, limit, lambda shown: views(connection, viewer, shown, now), "occurred_at", "id"
+    )
+
+
+def count_interactions(
+    connection: Connection, viewer: Viewer, wanted: InteractionFilter, *, now: datetime
+) -> int:
+    """Return the length of the list that the same filter gives."""
+    conditions = _conditions(connection, viewer, wanted, now)
+    return int(
+        connection.scalar(select(func.count()).select_from(interactions).where(*conditions)) or 0
+    )
+
+
+def _conditions(
+    connection: Connection, viewer: Viewer, wanted: InteractionFilter, now: datetime
+) -> list[ColumnElement[bool]]:
+    columns = interactions.c
+    plain: list[tuple[Any, ColumnElement[bool]]] = [
+        (wanted.from_at, columns.occurred_at >= wanted.from_at),
+        (wanted.until, columns.occurred_at < wanted.until),
+        (wanted.source, columns.source == wanted.source),
+        (wanted.status, columns.status == wanted.status),
+        (wanted.kind, columns.kind == wanted.kind),
+        (wanted.direction, columns.direction == wanted.direction),
+        (wanted.employee, columns.employee_id == wanted.employee),
+        (wanted.line, columns.own_line == wanted.line),
+        (wanted.ended, columns.ended.is_(wanted.ended)),
+    ]
+    found = [condition for value, condition in plain if value is not None]
+    found.append(columns.suppressed.is_(False))
+    found += [_narrow(connection, ids) for ids in _narrowing(viewer, wanted, now)]
+    return found
+
+
+def _narrowing(
+    viewer: Viewer, wanted: InteractionFilter, now: datetime
+) -> list[Select[tuple[str]]]:
+    """Return queries of interaction ids, of which each interaction shown must be in all."""
+    part, link = participants.c, flag_touches.c
+    mine = [] if viewer.sees_everything else [part.subject.in_(visible_subjects(viewer, now))]
+    touches = select(part.interaction_id)
+    found = []
+    if wanted.client is not None:
+        found.append(touches.where(part.subject == f"client:{wanted.client}", *mine))
+    if wanted.number is not None:
+        found.append(touches.where(part.point == wanted.number, *mine))
+    if wanted.flag is not None or wanted.flag_kind is not None:
+        flagged = select(link.interaction_id).join(flags, flags.c.id == link.flag_id)
+        if wanted.flag is not None:
+            flagged = flagged.where(flags.c.id == wanted.flag)
+        if wanted.flag_kind is not None:
+            flagged = flagged.where(flags.c.kind == wanted.flag_kind)
+        if mine:
+            flagged = flagged.where(flags.c.subject.in_(visible_subjects(viewer, now)))
+        found.append(flagged)
+    if mine and wanted.client is None and wanted.number is None:
+        found.append(touches.where(*mine))
+    return found
+
+
+def _narrow(connection: Connection, ids: Select[tuple[str]]) -> ColumnElement[bool]:
+    """Return the condition to be among these ids, written so that the database is quick at it."""
+    few = connection.scalars(ids.limit(FEW + 1)).all()
+    if len(few) <= FEW:
+        return interactions.c.id.in_(sorted(set(few)))
+    [column] = ids.selected_columns
+    return ids.where(column == interactions.c.id).correlate(interactions).exists()
+
+
+# One touch -------------------------------------------------------------------------------------
+
+
+def interaction(
+    connection: Connection, viewer: Viewer, key: str, *, now: datetime
+) -> InteractionView | None:
+    """Return the interaction that an id or any key ever shown leads to; None: not for him.
+
+    Of a touch that is never to be logged only its time and key are shown.
+    """
+    current = connection.scalar(select(call_keys.c.interaction_id).where(call_keys.c.key == key))
+    row = connection.execute(
+        select(interactions).where(interactions.c.id == (current or key))
+    ).first()
+    if row is None or not _may_see(connection, viewer, row.id, now):
+        return None
+    [view] = views(connection, viewer, [row], now)
+    return view
+
+
+def mail_body(
+    connection: Connection, viewer: Viewer, key: str, *, now: datetime
+) -> MailBody | None:
+    """Return the text of a mail that the viewer may see; None: there is none."""
+    row = connection.execute(
+        select(mail_bodies.c.text, mail_bodies.c.html)
+        .join(interactions, interactions.c.id == mail_bodies.c.id)
+        .where(mail_bodies.c.id == key, interactions.c.suppressed.is_(False))
+    ).first()
+    if row is None or not _may_see(connection, viewer, key, now):
+        return None
+    return MailBody(text=row.text, html=row.html)
+
+
+def _may_see(connection: Connection, viewer: Viewer, touch: str, now: datetime) -> bool:
+    if viewer.sees_everything:
+        return True
+    part = participants.c
+    return (
+        connection.scalar(
+            select(part.ordinal)
+            .where(part.interaction_id == touch, part.subject.in_(visible_subjects(viewer, now)))
+            .limit(1)
+        )
+        is not None
+    )
+
+
+# Putting views together ------------------------------------------------------------------------
+
+
+def views(
+    connection: Connection, viewer: Viewer, rows: Sequence[Any], now: datetime
+) -> list[InteractionView]:
+    """Return what the viewer may see of rows of `interactions`, in the same order."""
+    ids = [row.id for row in rows if not row.suppressed]
+    parts = _participants(connection, viewer, ids, now)
+    flagged = _flags(connection, viewer, ids, now)
+    people = employees_named(connection, (row.employee_id for row in rows))
+    dialled = {row.id: tuple(json.loads(row.dialled)) for row in rows}
+    ours = lines_named(
+        connection,
+        {*(row.own_line for row in rows), *(it for ids in dialled.values() for it in ids)},
+    )
+    kept = _deliveries(connection, rows)
+    closers = _seen_closers(connection, viewer, rows, now)
+    found = []
+    for row in rows:
+        details = {} if row.suppressed else json.loads(row.details)
+        closed = row.closed_by in closers
+        found.append(
+            InteractionView(
+                id=row.id,
+                keys=tuple(json.loads(row.key_ids)),
+                kind=Kind(row.kind),
+                source=row.source,
+                direction=Direction(row.direction),
+                occurred_at=row.occurred_at,
+                learned_at=row.learned_at,
+                ended=row.ended,
+                ended_at=row.ended_at,
+                status=Status(row.status),
+                default_status=Status(row.opinion),
+                decided=Status(row.decided) if row.decided else None,
+                closed_at=row.closed_at if closed else None,
+                closed_by=row.closed_by if closed else None,
+                outcome=row.outcome,
+                talk_s=row.talk_s,
+                own_line=ours.get(row.own_line),
+                dialled=tuple(ours[line] for line in dialled[row.id] if line in ours),
+                employee=people.get(row.employee_id),
+                participants=tuple(parts.get(row.id, ())),
+                flags=tuple(flagged.get(row.id, ())),
+                deliveries=tuple(kept.get(row.id, ())),
+                machine=row.machine,
+                suppressed=row.suppressed,
+                subject=details.pop("subject", None),
+                details=details,
+            )
+        )
+    return found
+
+
+def _participants(
+    connection: Connection, viewer: Viewer, ids: Sequence[str], now: datetime
+) -> dict[str, list[ParticipantView]]:
+    """Return our own side and, of the others, those the viewer may see."""
+    rows: list[Any] = []
+    for chunk in chunks(ids):
+        rows.extend(
+            connection.execute(
+                select(participants)
+                .where(participants.c.interaction_id.in_(chunk))
+                .order_by(participants.c.interaction_id, participants.c.ordinal)
+            )
+        )
+    known = clients_named(connection, viewer, {row.client_id for row in rows}, now)
+    if not viewer.sees_everything:
+        rows = [row for row in rows if row.side == Side.OWN or row.client_id in known]
+    persons = named(connection, contacts, {row.contact_id for row in rows})
+    found: dict[str, list[ParticipantView]] = defaultdict(list)
+    for row in rows:
+        point = ContactPoint.parse(row.point)
+        found[row.interaction_id].append(
+            ParticipantView(
+                point=row.point,
+                address=address_of(row.point) if point.kind.value != "withheld" else "",
+                role=row.role,
+                side=row.side,
+                name=row.name,
+                client=known.get(row.client_id),
+                contact=persons.get(row.contact_id),
+                method=row.method,
+                cause=row.cause,
+            )
+        )
+    return found
+
+
+def _flags(
+    connection: Connection, viewer: Viewer, ids: Sequence[str], now: datetime
+) -> dict[str, list[FlagRef]]:
+    found: dict[str, list[FlagRef]] = defaultdict(list)
+    mine = [] if viewer.sees_everything else [flags.c.subject.in_(visible_subjects(viewer, now))]
+    for chunk in chunks(ids):
+        for row in connection.execute(
+            select(flag_touches.c.interaction_id, flags.c.id, flags.c.kind, flags.c.closed_at)
+            .join(flags, flags.c.id == flag_touches.c.flag_id)
+            .where(flag_touches.c.interaction_id.in_(chunk), *mine)
+            .order_by(flags.c.opened_at, flags.c.id)
+        ):
+            is_open = row.closed_at is None or row.closed_at > now
+            found[row.interaction_id].append(FlagRef(id=row.id, kind=row.kind, open=is_open))
+    return found
+
+
+def _deliveries(connection: Connection, rows: Sequence[Any]) -> dict[str, list[str]]:
+    """Return the deliveries that each of these touches was read from."""
+    found: dict[str, list[str]] = defaultdict(list)
+    place = [deliveries.c.log, deliveries.c.partition, deliveries.c.position]
+    touch_of = {
+        key: row.id for row in rows if row.kind == Kind.CALL for key in json.loads(row.key_ids)
+    }
+    for chunk in chunks(sorted(touch_of)):
+        for row in connection.execute(
+            select(call_reports.c.key, *place)
+            .join(deliveries, deliveries.c.id == call_reports.c.delivery_id)
+            .where(call_reports.c.key.in_(chunk))
+            .distinct()
+            .order_by(*place)
+        ):
+            found[touch_of[row.key]].append(f"{row.log}-{row.partition}-{row.position}")
+    for chunk in chunks([row.id for row in rows if row.kind == Kind.MAIL]):
+        for row in connection.execute(
+            select(sightings.c.mail_id, *place)
+            .join(deliveries, deliveries.c.id == sightings.c.id)
+            .where(sightings.c.mail_id.in_(chunk))
+            .order_by(*place)
+        ):
+            found[row.mail_id].append(f"{row.log}-{row.partition}-{row.position}")
+    return {touch: list(dict.fromkeys(names)) for touch, names in found.items()}
+
+
+def _seen_closers(
+    connection: Connection, viewer: Viewer, rows: Sequence[Any], now: datetime
+) -> set[str]:
+    """Return which of the touches that closed these the viewer may see."""
+    closers = sorted({row.closed_by for row in rows if row.closed_by})
+    if viewer.sees_everything or not closers:
+        return set(closers)
+    part = participants.c
+    found: set[str] = set()
+    for chunk in chunks(closers):
+        found.update(
+            connection.scalars(
+                select(part.interaction_id).where(
+                    part.interaction_id.in_(chunk),
+                    part.subject.in_(visible_subjects(viewer, now)),
+                )
+            )
+        )
+    return found

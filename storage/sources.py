@@ -1,0 +1,157 @@
+"""Sources and mailboxes as an administrator entered them; secrets stay sealed here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from storage import facts
+from storage.directory import current
+from storage.tables import mailboxes, sources
+
+SOURCES_VERSION = "sources_version"  #: the counter that edges watch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSource:
+    """One account at one provider."""
+
+    id: str
+    name: str
+    provider: str
+    zone: str
+    region: str
+    config: Mapping[str, Any]
+    sealed: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredMailbox:
+    """One mailbox to follow."""
+
+    id: str
+    address: str
+    host: str
+    port: int
+    tls: str
+    login: str
+    config: Mapping[str, Any]
+    sealed: str
+    recorded_at: datetime
+
+
+def load_sources(connection: Connection) -> list[StoredSource]:
+    """Return every source in force, by name."""
+    return [
+        StoredSource(
+            id=row.id,
+            name=row.name,
+            provider=row.provider,
+            zone=row.zone,
+            region=row.region,
+            config=json.loads(row.config),
+            sealed=row.secrets,
+            recorded_at=row.recorded_at,
+        )
+        for row in connection.execute(
+            select(sources).where(current(sources)).order_by(sources.c.name)
+        )
+    ]
+
+
+def put_source(
+    connection: Connection,
+    *,
+    id: str,
+    name: str,
+    provider: str,
+    zone: str,
+    region: str,
+    config: Mapping[str, Any],
+    sealed: str,
+    at: datetime,
+    by: str,
+) -> None:
+    """Record a source as it is from now on; what was recorded under that name is retracted."""
+    before = connection.scalars(
+        select(sources.c.id).where(sources.c.name == name, current(sources))
+    ).all()
+    facts.retract(connection, sources, before, at=at, by=by, why="changed")
+    facts.record(
+        connection,
+        sources,
+        at=at,
+        by=by,
+        id=id,
+        name=name,
+        provider=provider,
+        zone=zone,
+        region=region,
+        config=json.dumps(dict(config), sort_keys=True),
+        secrets=sealed,
+    )
+    facts.bump(connection, SOURCES_VERSION)
+
+
+def load_mailboxes(connection: Connection) -> list[StoredMailbox]:
+    """Return every mailbox in force, by address."""
+    return [
+        StoredMailbox(
+            id=row.id,
+            address=row.address,
+            host=row.host,
+            port=row.port,
+            tls=row.tls,
+            login=row.login,
+            config=json.loads(row.config),
+            sealed=row.secret,
+            recorded_at=row.recorded_at,
+        )
+        for row in connection.execute(
+            select(mailboxes).where(current(mailboxes)).order_by(mailboxes.c.address)
+        )
+    ]
+
+
+def add_mailbox(
+    connection: Connection,
+    *,
+    id: str,
+    address: str,
+    host: str,
+    port: int,
+    tls: str,
+    login: str,
+    config: Mapping[str, Any],
+    sealed: str,
+    at: datetime,
+    by: str,
+) -> None:
+    """Record a mailbox to follow; its id is never used twice. Raises facts.Conflict if known."""
+    if connection.scalar(
+        select(mailboxes.c.id).where(mailboxes.c.address == address, current(mailboxes))
+    ):
+        raise facts.Conflict(f"{address} is followed already")
+    connection.execute(
+        insert(mailboxes),
+        {
+            "id": id,
+            "address": address,
+            "host": host,
+            "port": port,
+            "tls": tls,
+            "login": login,
+            "secret": sealed,
+            "config": json.dumps(dict(config), sort_keys=True),
+            "recorded_at": at,
+            "recorded_by": by,
+        },
+    )
+    facts.bump(connection, SOURCES_VERSION)
+    facts.raise_version(connection)
