@@ -60,11 +60,16 @@ async def running_all(settings: Settings) -> AsyncIterator[tuple[Edges, Core]]:
         edge_book = Book(database, secrets, settings.public_url)
         edges = Edges(settings, edge_book, now)
         _prepare(settings, database)
-        wake: list[Callable[[], None]] = []
+        woken: list[Callable[[], None]] = []
+
+        def wake() -> None:
+            for each in woken:
+                each()
+
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(database.close)
             stack.push_async_callback(edges.stop)
-            await edges.start(on_kept=lambda: [each() for each in wake] and None)
+            await edges.start(on_kept=wake)
             core = Core(
                 settings,
                 database,
@@ -72,11 +77,11 @@ async def running_all(settings: Settings) -> AsyncIterator[tuple[Edges, Core]]:
                 Book(database, secrets, settings.public_url),
                 edges.logs,
                 now,
-                edges.keep_closings,
+                edges.keep_closing,
             )
             stack.push_async_callback(core.stop)
             await core.start()
-            wake.append(core.worker.wake)
+            woken.append(core.worker.wake)
             inner = InnerDoor(settings, core, edges_here(edges))
             stack.push_async_callback(inner.stop)
             await inner.start()

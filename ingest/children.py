@@ -4,22 +4,17 @@ A child runs one pure function over octets. Whatever a message does to it (exhau
 loops, crashes a native parser) costs that message alone: what was read before it stays read,
 what comes after goes on in a fresh child.
 
-The wire between parent and child: frames of a four-octet length and that many octets. To the
-child go the items; back come `R` with the result in MessagePack, or `U` / `E` with a reason.
-The child starts as a program of its own, never as a fork of a process with threads, and ends
-when its pipe closes.
+A child starts as a program of its own (`ingest.child`), never as a fork of a process with
+threads, and ends when its pipe closes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import queue
-import resource
 import selectors
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -27,18 +22,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, BinaryIO, Generic, Self, TypeVar, get_type_hints
+from typing import Generic, Self, TypeVar, get_type_hints
 
 import msgspec
 
-from ingest.domain.deliveries import UnreadableDelivery
+from ingest.child import LENGTH, MIB
 
 T = TypeVar("T")
 
-MIB = 1024 * 1024
 START_S = 30.0  #: a child that has not said hello by then is given up
 
-_LENGTH = struct.Struct(">I")
 _CHUNK = 256 * 1024
 
 
@@ -156,7 +149,7 @@ class _Child:
         self._limits = limits
         self._late = False
         self._process = subprocess.Popen(  # noqa: S603 (our own module, no shell)
-            [sys.executable, "-m", "ingest.children", name, str(limits.memory), str(limits.cpu_s)],
+            [sys.executable, "-m", "ingest.child", name, str(limits.memory), str(limits.cpu_s)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -245,7 +238,7 @@ class _Feed:
 
     def __init__(self, items: Sequence[bytes]) -> None:
         self._pieces = (
-            piece for item in items for piece in (_LENGTH.pack(len(item)), item) if piece
+            piece for item in items for piece in (LENGTH.pack(len(item)), item) if piece
         )
         self._rest = memoryview(next(self._pieces, b""))
 
@@ -269,12 +262,12 @@ class _Feed:
 
 def _complete(got: bytearray) -> Iterator[bytes]:
     """Take the complete frames off the front of what came."""
-    while len(got) >= _LENGTH.size:
-        (size,) = _LENGTH.unpack_from(got)
-        end = _LENGTH.size + size
+    while len(got) >= LENGTH.size:
+        (size,) = LENGTH.unpack_from(got)
+        end = LENGTH.size + size
         if len(got) < end:
             return
-        frame = bytes(got[_LENGTH.size : end])
+        frame = bytes(got[LENGTH.size : end])
         del got[:end]
         yield frame
 
@@ -284,78 +277,3 @@ def _cause(code: int) -> str:
         with contextlib.suppress(ValueError):
             return signal.Signals(-code).name
     return f"exit {code}"
-
-
-# --- in the child -------------------------------------------------------------------------
-
-
-def serve(name: str, memory: int, cpu_s: float) -> None:
-    """Be the child: run the named function over the items on standard input."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end is told by the pipe
-    source = sys.stdin.buffer
-    target = os.fdopen(os.dup(sys.stdout.fileno()), "wb", closefd=True)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print breaks no frame
-    try:
-        function = _named(name)
-    except Exception as error:
-        _put(target, f"{type(error).__name__}: {error}".encode())
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    ceiling = _address_space() + memory
-    resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
-    _put(target, b"ready")
-    encode = msgspec.msgpack.Encoder().encode
-    while (item := _take(source)) is not None:
-        signal.setitimer(signal.ITIMER_PROF, cpu_s)  # its signal ends the process
-        answer = _answer(function, item, encode)
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        _put(target, answer)
-
-
-def _answer(
-    function: Callable[[bytes], object], item: bytes, encode: Callable[[object], bytes]
-) -> bytes:
-    try:
-        return b"R" + encode(function(item))
-    except UnreadableDelivery as error:
-        return b"U" + str(error).encode("utf-8", "replace")
-    except MemoryError:
-        raise  # what is left of the process is not to be trusted
-    except Exception as error:
-        return b"E" + f"{type(error).__name__}: {error}"[:500].encode("utf-8", "replace")
-
-
-def _named(name: str) -> Callable[[bytes], Any]:
-    module, _, path = name.partition(":")
-    found: Any = importlib.import_module(module)
-    for part in path.split("."):
-        found = getattr(found, part)
-    return found  # type: ignore[no-any-return]
-
-
-def _address_space() -> int:
-    """Return the octets of address space in use; where no /proc tells, a guess."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[0]) * resource.getpagesize()
-    except OSError:
-        return 512 * MIB
-
-
-def _take(source: BinaryIO) -> bytes | None:
-    head = source.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    (size,) = _LENGTH.unpack(head)
-    item = source.read(size)
-    return item if len(item) == size else None
-
-
-def _put(target: BinaryIO, frame: bytes) -> None:
-    target.write(_LENGTH.pack(len(frame)) + frame)
-    target.flush()
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))

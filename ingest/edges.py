@@ -29,7 +29,7 @@ from ingest.telephony.server import public_door
 from storage.log import DeliveryLog
 from storage.log_postgres import open_postgres_log
 from storage.log_sqlite import open_log
-from storage.owner import DatabaseOwnership, FileOwnership, own_database, own_file
+from storage.owner import DatabaseOwnership, own_database
 
 log = structlog.get_logger()
 
@@ -49,7 +49,7 @@ class Edges:
         self.logs: dict[str, DeliveryLog] = {}
         self.keepers: dict[str, Keeper] = {}
         self.states: dict[str, MailboxState] = {}
-        self._owned: list[FileOwnership | DatabaseOwnership] = []
+        self._owned: list[DatabaseOwnership] = []
         self._runner: DoorRunner | None = None
         self._socket: asyncio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -130,9 +130,7 @@ class Edges:
             self._owned.append(own_database(settings.database_url, "edges"))
             return
         for name in ("calls", "mail"):
-            path = log_file(settings.data_dir, name)
-            self._owned.append(own_file(path))
-            self.logs[name] = open_log(path, name=name)
+            self.logs[name] = open_log(log_file(settings.data_dir, name), name=name)
 
     async def _open_door(self) -> None:
         limits = DoorLimits(trusted_proxies=tuple(self.settings.trusted_proxies))

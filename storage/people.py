@@ -180,7 +180,7 @@ def _user_of(row: Any) -> User:
 def add_token(
     connection: Connection,
     *,
-    user_id: str,
+    login: str,
     name: str,
     at: datetime,
     by: str,
@@ -191,8 +191,9 @@ def add_token(
 
     Raises facts.Conflict if there is no such user.
     """
-    if user(connection, user_id) is None:
-        raise facts.Conflict("there is no such user")
+    owner = find_user(connection, login)
+    if owner is None:
+        raise facts.Conflict(f"there is no user with the login {login}")
     shown = TOKEN_PREFIX + random(SECRET_BYTES).hex()
     facts.record(
         connection,
@@ -201,7 +202,7 @@ def add_token(
         by=by,
         name=name,
         hash=secret_hash(shown),
-        user_id=user_id,
+        user_id=owner.id,
         expires_at=expires_at,
     )
     return shown

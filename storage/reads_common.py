@@ -109,6 +109,22 @@ def page_of(
     )
 
 
+def slice_of(
+    rows: Sequence[T], name: Callable[[T], str], after: str | None, limit: int
+) -> tuple[Sequence[T], str | None]:
+    """Return a page of rows that all fit in memory, sorted by name and id, and the next cursor."""
+    if after is not None:
+        place = tuple(from_cursor(after, str, str))
+        rows = [row for row in rows if (name(row), _id_of(row)) > place]
+    shown = rows[:limit]
+    more = len(rows) > limit
+    return shown, to_cursor(name(shown[-1]), _id_of(shown[-1])) if more else None
+
+
+def _id_of(row: Any) -> str:
+    return str(row.id)
+
+
 # What a viewer may see -------------------------------------------------------------------------
 
 

@@ -24,7 +24,7 @@ from storage.reads_common import (
     from_cursor,
     named,
     page_of,
-    to_cursor,
+    slice_of,
     visible_clients,
 )
 from storage.reads_flags import FlagFilter, FlagView, list_flags
@@ -349,7 +349,7 @@ def list_employees(
         if wanted in person.name.casefold() and employed in (None, person.employed_at(now))
     ]
     people.sort(key=lambda person: (person.name, person.id))
-    shown, next_ = _slice(people, lambda person: person.name, after, limit)
+    shown, next_ = slice_of(people, lambda person: person.name, after, limit)
     return Page(items=tuple(_employee_views(connection, viewer, shown, known, now)), next=next_)
 
 
@@ -362,15 +362,6 @@ def employee(
     if person is None:
         return None
     return _employee_views(connection, viewer, [person], known, now)[0]
-
-
-def _slice(rows: Sequence[Any], name: Any, after: str | None, limit: int) -> tuple[Any, str | None]:
-    """Return the rows after the cursor, and the next one; all of them fit in memory."""
-    if after is not None:
-        place = tuple(from_cursor(after, str, str))
-        rows = [row for row in rows if (name(row), row.id) > place]
-    shown = rows[:limit]
-    return shown, to_cursor(name(shown[-1]), shown[-1].id) if len(rows) > limit else None
 
 
 def _employee_views(
@@ -439,7 +430,7 @@ def list_lines(
         and employee in (None, named_at(line.holders, now))
     ]
     ours.sort(key=lambda line: (str(line.point), line.id))
-    shown, next_ = _slice(ours, lambda line: str(line.point), after, limit)
+    shown, next_ = slice_of(ours, lambda line: str(line.point), after, limit)
     return Page(items=tuple(_line_view(line, known, now) for line in shown), next=next_)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from ingest.domain.deliveries import End
 from ingest.domain.interactions import Kind, Status
 from ingest.domain.people import Viewer
 from storage.directory import current
+from storage.reads_common import PAGE, Page, slice_of
 from storage.reads_flags import FlagFilter, count_flags
 from storage.reads_interactions import InteractionFilter, count_interactions
 from storage.reads_review import count_deliveries, count_review_items
@@ -55,65 +57,82 @@ class Counter:
 
 
 def list_sources(
-    connection: Connection, viewer: Viewer, *, now: datetime
-) -> tuple[SourceView, ...]:
-    """Return every source in use, by name. Managers see none."""
+    connection: Connection,
+    viewer: Viewer,
+    *,
+    now: datetime,
+    after: str | None = None,
+    limit: int = PAGE,
+) -> Page[SourceView]:
+    """Return the sources in use, by name. Managers see none. Raises BadCursor."""
     if not viewer.sees_everything:
-        return ()
-    rows = connection.execute(select(sources).where(current(sources)).order_by(sources.c.name))
-    return tuple(
-        SourceView(
-            id=row.id,
-            name=row.name,
-            provider=row.provider,
-            zone=row.zone,
-            region=row.region,
-            added_at=row.recorded_at,
-            last_event_at=_last_of(connection, row.name),
-            parked=_parked_of(connection, row.name),
-        )
-        for row in rows.all()
-    )
+        return Page()
+    rows = connection.execute(select(sources).where(current(sources))).all()
+    rows = sorted(rows, key=lambda row: (row.name, row.id))
+    shown, next_ = slice_of(rows, lambda row: str(row.name), after, limit)
+    return Page(items=tuple(_source(connection, row) for row in shown), next=next_)
 
 
 def source(connection: Connection, viewer: Viewer, key: str, *, now: datetime) -> SourceView | None:
     """Return a source in use by its name or id; None: not for this viewer."""
-    return next(
-        (it for it in list_sources(connection, viewer, now=now) if key in (it.id, it.name)), None
+    row = connection.execute(
+        select(sources).where(current(sources), or_(sources.c.id == key, sources.c.name == key))
+    ).first()
+    return _source(connection, row) if row is not None and viewer.sees_everything else None
+
+
+def _source(connection: Connection, row: Any) -> SourceView:
+    return SourceView(
+        id=row.id,
+        name=row.name,
+        provider=row.provider,
+        zone=row.zone,
+        region=row.region,
+        added_at=row.recorded_at,
+        last_event_at=_last_of(connection, row.name),
+        parked=_parked_of(connection, row.name),
     )
 
 
 def list_mailboxes(
-    connection: Connection, viewer: Viewer, *, now: datetime
-) -> tuple[MailboxView, ...]:
-    """Return every mailbox in use, by address. Managers see none."""
+    connection: Connection,
+    viewer: Viewer,
+    *,
+    now: datetime,
+    after: str | None = None,
+    limit: int = PAGE,
+) -> Page[MailboxView]:
+    """Return the mailboxes in use, by address. Managers see none. Raises BadCursor."""
     if not viewer.sees_everything:
-        return ()
-    rows = connection.execute(
-        select(mailboxes).where(current(mailboxes)).order_by(mailboxes.c.address)
-    )
-    return tuple(
-        MailboxView(
-            id=row.id,
-            address=row.address,
-            host=row.host,
-            port=row.port,
-            tls=row.tls,
-            added_at=row.recorded_at,
-            last_mail_at=_last_of(connection, row.id),
-            parked=_parked_of(connection, row.id),
-        )
-        for row in rows.all()
-    )
+        return Page()
+    rows = connection.execute(select(mailboxes).where(current(mailboxes))).all()
+    rows = sorted(rows, key=lambda row: (row.address, row.id))
+    shown, next_ = slice_of(rows, lambda row: str(row.address), after, limit)
+    return Page(items=tuple(_mailbox(connection, row) for row in shown), next=next_)
 
 
 def mailbox(
     connection: Connection, viewer: Viewer, key: str, *, now: datetime
 ) -> MailboxView | None:
     """Return a mailbox in use by its id or address; None: not for this viewer."""
-    return next(
-        (it for it in list_mailboxes(connection, viewer, now=now) if key in (it.id, it.address)),
-        None,
+    row = connection.execute(
+        select(mailboxes).where(
+            current(mailboxes), or_(mailboxes.c.id == key, mailboxes.c.address == key)
+        )
+    ).first()
+    return _mailbox(connection, row) if row is not None and viewer.sees_everything else None
+
+
+def _mailbox(connection: Connection, row: Any) -> MailboxView:
+    return MailboxView(
+        id=row.id,
+        address=row.address,
+        host=row.host,
+        port=row.port,
+        tls=row.tls,
+        added_at=row.recorded_at,
+        last_mail_at=_last_of(connection, row.id),
+        parked=_parked_of(connection, row.id),
     )
 
 

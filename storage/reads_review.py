@@ -33,7 +33,8 @@ class ReviewDetail:
 class DeliveryView:
     """A delivery that was not read, and why."""
 
-    id: str  #: such as `calls-0-17`
+    id: str  #: its place, such as `calls-0-17`
+    fixed_id: str  #: the same in whatever log it lies
     log: str
     partition: int
     position: int
@@ -207,6 +208,7 @@ def delivery(
 def _delivery(row: Any) -> DeliveryView:
     return DeliveryView(
         id=f"{row.log}-{row.partition}-{row.position}",
+        fixed_id=row.id,
         log=row.log,
         partition=row.partition,
         position=row.position,

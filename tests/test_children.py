@@ -47,13 +47,13 @@ def echo(item: bytes) -> Echo:
     if item == b"fail":
         raise KeyError("a fault of ours")
     if item == b"print":
-        print("stray words on standard output")
+        print("stray words on standard output", flush=True)
     if item == b"environment":
         return Echo(size=len(item), tail=" ".join(sorted(os.environ)).encode(), pid=os.getpid())
     return Echo(size=len(item), tail=item[-8:], pid=os.getpid())
 
 
-QUICK = ChildLimits(memory=64 * MIB, cpu_s=0.3, wall_s=0.8)
+QUICK = ChildLimits(memory=64 * MIB, cpu_s=0.3, wall_s=1.5)
 
 
 @pytest.fixture
@@ -121,6 +121,14 @@ def test_the_reason_is_a_sentence_for_an_operator(readers: Readers[Echo]) -> Non
     assert died == Failure(kind=FailureKind.DIED, reason="the reader died over it (exit 7)")
     assert refused == Failure(kind=FailureKind.UNREADABLE, reason="it says so itself")
     assert failed == Failure(kind=FailureKind.ERROR, reason="KeyError: 'a fault of ours'")
+
+
+def test_cpu_time_has_a_limit_of_its_own() -> None:
+    with Readers(echo, limits=ChildLimits(cpu_s=0.2, wall_s=30)) as readers:
+        looped = readers.read(b"loop")
+
+    reason = "not read within 0.2 s of CPU time"
+    assert looped == Failure(kind=FailureKind.TIMEOUT, reason=reason)
 
 
 def test_a_child_lives_from_batch_to_batch(readers: Readers[Echo]) -> None:
@@ -193,7 +201,7 @@ def test_a_mail_comes_back_from_a_child_as_it_is_read_here() -> None:
 
 
 def test_a_slow_batch_is_not_late_as_long_as_it_goes_on() -> None:
-    limits = ChildLimits(memory=64 * MIB, cpu_s=5, wall_s=0.3)
+    limits = ChildLimits(memory=64 * MIB, cpu_s=5, wall_s=0.6)
     with Readers(busy, limits=limits) as readers:
         started = time.monotonic()
         results = readers.read_many([b"x"] * 8)
@@ -204,7 +212,7 @@ def test_a_slow_batch_is_not_late_as_long_as_it_goes_on() -> None:
 
 def busy(item: bytes) -> int:
     """Use a little time."""
-    until = time.monotonic() + 0.06
+    until = time.monotonic() + 0.1
     while time.monotonic() < until:
         pass
     return len(item)

@@ -149,17 +149,19 @@ async def test_a_log_that_is_away_fails_all_at_once_and_refuses_the_next(log: Ga
 async def test_a_sender_that_hangs_up_cancels_nothing(log: GatedLog) -> None:
     keeper = Keeper(log)
     log.gate.clear()
-    leaver = asyncio.create_task(keeper.keep(a_delivery("leaver")))
+    first = asyncio.create_task(keeper.keep(a_delivery("first")))
     await entered(log)
+    leaver = asyncio.create_task(keeper.keep(a_delivery("leaver")))
     neighbour = asyncio.create_task(keeper.keep(a_delivery("neighbour")))
     await asyncio.sleep(0)
 
     leaver.cancel()
     log.gate.set()
-    await neighbour
+    await asyncio.gather(first, neighbour)
 
     assert leaver.cancelled()
-    assert keys(log) == {"leaver", "neighbour"}
+    assert log.groups == [1, 2]
+    assert keys(log) == {"first", "leaver", "neighbour"}
     assert keeper.counters.failed == 0
     await keeper.close()
 

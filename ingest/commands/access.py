@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import secrets as random
+import getpass
 import sys
 from typing import Annotated, Literal
 
@@ -12,9 +14,12 @@ from ingest.commands.calling import call, fail, say, settings, table
 from ingest.custody.accounts import parse_config, parse_pairs
 from ingest.local import Refused
 from ingest.mail.check import check as check_steps
+from ingest.review.passwords import hash_password
 
 source = App(name="source", help="Sources: accounts at PBX providers that post to us.")
 mailbox = App(name="mailbox", help="Mailboxes of the company that are followed.")
+SHORTEST_PASSWORD = 10
+
 user = App(name="user", help="People who may sign in.")
 token = App(name="token", help="Tokens for programs that read the API.")
 
@@ -128,7 +133,7 @@ def add_mailbox(
     port: int | None = None,
     tls: Literal["implicit", "starttls", "none"] = "implicit",
     login: str | None = None,
-    password: str = "-",
+    password: str = "-",  # noqa: S107 (reads standard input)
     folder: Annotated[list[str] | None, Parameter(negative="")] = None,
     ca_file: str | None = None,
 ) -> None:
@@ -153,8 +158,6 @@ def add_mailbox(
     """
     if password == "-":
         if sys.stdin.isatty():
-            import getpass
-
             password = getpass.getpass(f"Password of {login or address}: ")
         else:
             password = sys.stdin.readline().rstrip("\n")
@@ -216,7 +219,7 @@ def check_mailbox(address: str) -> None:
         fine = True
         async for step in check_steps(wanted[0]):
             fine &= step.ok
-            say(f"{'ok  ' if step.ok else 'FAIL'}  {step.name}: {step.said}")
+            say(f"{'ok  ' if step.ok else 'FAIL'}  {step.name}: {step.text}")
         return fine
 
     sys.exit(0 if asyncio.run(steps()) else 1)
@@ -237,10 +240,20 @@ def add_user(
       keepline user add olga --name "Ольга Орлова" --role supervisor
       keepline user add petrov --name "Пётр Петров" --role manager --employee petrov
     """
-    done = call("user.add", login=login, name=name, role=role, employee=employee, password=password)
+    made = password or random.token_urlsafe(12)
+    if len(made) < SHORTEST_PASSWORD:
+        fail(f"--password: at least {SHORTEST_PASSWORD} characters")
+    call(
+        "user.add",
+        login=login,
+        name=name,
+        role=role,
+        employee=employee,
+        password_hash=hash_password(made),
+    )
     say(f"{login} may sign in at {settings().inner_url}")
-    if done["password"]:
-        say(f"Password, shown this once: {done['password']}")
+    if password is None:
+        say(f"Password, shown this once: {made}")
 
 
 @token.command(name="add")

@@ -9,13 +9,25 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
+from sqlalchemy.exc import SQLAlchemyError
 
+from ingest.accounts import Book
+from ingest.app import log_readers
+from ingest.children import Failure, Readers
 from ingest.commands.calling import errors, fail, say, settings
+from ingest.custody.export import find, shown
+from ingest.mail.message import parse
+from ingest.mail.report import as_json as mail_as_json
 from ingest.matching.numbers import as_json, normalise
+from ingest.secrets import BadKey, Secrets, load_secrets
 from ingest.settings import Settings, split_listen
+from ingest.telephony.conformance import main as run_conformance
+from storage.database import Database
+from storage.log import LogUnavailable
+from storage.sources import load_mailboxes, load_sources
 
 
 def normalise_(text: str, *, region: str = "ZZ") -> None:
@@ -47,10 +59,6 @@ def parse_mail(file: Path) -> None:
 
     Example: keepline parse-mail message.eml
     """
-    from ingest.children import Failure, Readers
-    from ingest.mail.message import parse
-    from ingest.mail.report import as_json as mail_as_json
-
     try:
         raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
@@ -67,11 +75,9 @@ def conformance(directory: Path) -> None:
 
     Example: keepline conformance tests/telephony/providers
     """
-    from ingest.telephony.conformance import main
-
     if not directory.is_dir():
         fail(f"DIR: there is no directory {directory}")
-    sys.exit(main(str(directory)))
+    sys.exit(run_conformance(str(directory)))
 
 
 def export(delivery: str, *, raw: Annotated[bool, Parameter(negative="")] = False) -> None:
@@ -88,18 +94,26 @@ def export(delivery: str, *, raw: Annotated[bool, Parameter(negative="")] = Fals
     raw
         Write the body's octets alone, unmasked.
     """
-    from ingest.custody.export import exported
-
-    found = exported(settings(), delivery)
-    if found is None:
-        fail(f"DELIVERY: there is no delivery {delivery}")
-    body, shown = found
-    if raw:
-        if body is None:
+    chosen = settings()
+    database = Database(chosen.main_url, writable=False)
+    logs = log_readers(chosen)
+    try:
+        found = find(database, logs, delivery)
+        if found is None:
+            fail(f"DELIVERY: there is no delivery {delivery}")
+        kept, end = found
+        if not raw:
+            print(json.dumps(shown(database, kept, end), ensure_ascii=False, indent=2))
+            return
+        if kept.body is None:
             fail("its bytes have expired by policy")
-        sys.stdout.buffer.write(body)
-        return
-    print(json.dumps(shown, ensure_ascii=False, indent=2))
+        sys.stdout.buffer.write(kept.body)
+    except (SQLAlchemyError, LogUnavailable) as error:
+        fail(f"the databases cannot be read: {type(error).__name__}; see `keepline check`")
+    finally:
+        database.close()
+        for reader in logs.values():
+            reader.close()
 
 
 def check(*, health: Annotated[bool, Parameter(negative="")] = False) -> None:
@@ -136,8 +150,6 @@ def _health(chosen: Settings) -> int:
 
 
 def _checks(chosen: Settings) -> list[tuple[bool, str]]:
-    from ingest.secrets import BadKey, load_secrets
-
     found: list[tuple[bool, str]] = [(True, "settings: every value can be used")]
     data = chosen.data_dir
     writable = os.access(data if data.exists() else data.absolute().parent, os.W_OK)
@@ -162,11 +174,7 @@ def _checks(chosen: Settings) -> list[tuple[bool, str]]:
     return found
 
 
-def _database_check(chosen: Settings, secrets: Any) -> tuple[bool, str]:
-    from ingest.accounts import Book
-    from storage.database import Database
-    from storage.sources import load_mailboxes, load_sources
-
+def _database_check(chosen: Settings, secrets: Secrets) -> tuple[bool, str]:
     if not chosen.database_url and not chosen.main_file.exists():
         return False, "main database: not there yet; run `keepline init --zone ... --region ...`"
     database = Database(chosen.main_url, writable=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets as random
 from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -17,7 +16,6 @@ from ingest.domain.directory import BEGINNING, LineKind
 from ingest.domain.people import UserRole
 from ingest.local import Refused, Tell
 from ingest.matching.addresses import normalise_address
-from ingest.review.passwords import hash_password
 from ingest.telephony.providers import PROVIDERS
 from storage import directory, facts, people, sources
 from storage.sources import StoredSource
@@ -210,18 +208,14 @@ def add_user(
     login: str,
     name: str,
     role: str,
-    password: str | None = None,
+    password_hash: str,
     employee: str | None = None,
 ) -> dict[str, Any]:
-    """Add a person who may sign in; without a password one is made up and returned once."""
+    """Add a person who may sign in; the password arrives hashed."""
     if role not in [it.value for it in UserRole]:
         raise Refused(f"--role: {role} is none of {', '.join(it.value for it in UserRole)}")
     if role == UserRole.MANAGER.value and not employee:
         raise Refused("--employee: a manager sees the clients of one employee; say which")
-    made = password or random.token_urlsafe(12)
-    if len(made) < 10:
-        raise Refused("--password: at least 10 characters")
-    hashed = hash_password(made)
     with office.database.write() as connection:
         try:
             user = people.add_user(
@@ -229,14 +223,14 @@ def add_user(
                 login=login,
                 name=name,
                 role=UserRole(role),
-                password=hashed,
+                password=password_hash,
                 employee=find_employee(connection, employee).id if employee else None,
                 at=office.clock(),
                 by=office.by,
             )
         except facts.Conflict as error:
             raise Refused(str(error)) from error
-    return {"id": user, "login": login, "password": made if password is None else None}
+    return {"id": user, "login": login}
 
 
 def add_token(office: Office, *, tell: Tell, name: str, user: str) -> dict[str, Any]:
@@ -244,10 +238,10 @@ def add_token(office: Office, *, tell: Tell, name: str, user: str) -> dict[str, 
     with office.database.write() as connection:
         try:
             token = people.add_token(
-                connection, name=name, login=user, at=office.clock(), by=office.by
+                connection, login=user, name=name, at=office.clock(), by=office.by
             )
         except facts.Conflict as error:
-            raise Refused(str(error)) from error
+            raise Refused(f"--user: {error}") from error
     return {"name": name, "token": token}
 
 

@@ -49,6 +49,7 @@ class Pace:
 
     idle_renew_s: float = 240.0  #: routers and servers cut what is silent for longer
     poll_s: float = 60.0  #: beneath IDLE: the folder is looked at this often in any case
+    look_s: float = 0.5  #: during the first import new mail is looked for this often
     list_s: float = 600.0  #: a folder of sent mail made later is found after so long
     batch: int = 50  #: mails in one transaction
     batch_bytes: int = 4 * 1024 * 1024  #: in one transaction, or one mail if it is larger
@@ -183,6 +184,8 @@ class _Follower:
             if folder.name not in self._folders:
                 task = self._group.create_task(self._follow(folder))
                 self._folders[folder.name] = task
+                known = FolderState(folder=folder.name, sent=folder.sent)
+                self.state = replace(self.state, folders=(*self.state.folders, known))
 
     async def look_for_folders(self, session: Session) -> None:
         """Adopt the folders that should be followed; asked of the server only now and then."""
@@ -269,12 +272,10 @@ class _Follower:
 
     async def _show_folder(self, folder: Folder, **changes: Any) -> None:
         folders = {state.folder: state for state in self.state.folders}
-        before = folders.get(folder.name) or FolderState(folder=folder.name, sent=folder.sent)
-        folders[folder.name] = replace(before, **changes)
-        inbox = folders.get(INBOX)
+        folders[folder.name] = replace(folders[folder.name], **changes)
         await self._show(
             folders=tuple(folders.values()),
-            error=inbox.error if inbox else None,
+            error=folders[INBOX].error,
             last_event_at=self.clock() if changes["connected"] else self.state.last_event_at,
         )
 
@@ -313,7 +314,7 @@ class _Watch:
             cursor = await self._take_new(cursor)
             await self.follower.show(self.folder, cursor)
             if not cursor.complete:
-                cursor = await self._take_older(cursor)
+                cursor = await self._import(cursor)
                 await self.session.noop()
             elif not await self._wait():
                 cursor = await self._open()
@@ -341,7 +342,7 @@ class _Watch:
         """Wait for news; False: time to look at the folder anew."""
         if self.session.can_idle and not self.idle_refused:
             try:
-                return await self.session.idle(self.pace.idle_renew_s)
+                return await self.session.idle(min(self.pace.idle_renew_s, self.pace.poll_s))
             except Refused:
                 self.idle_refused = True
         await asyncio.sleep(self.pace.poll_s)
@@ -368,6 +369,15 @@ class _Watch:
                 break
             last, width = first - 1, min(width * 10, WINDOW)
         return sorted(found)
+
+    async def _import(self, cursor: Cursor) -> Cursor:
+        """Take older mails until it is time to look for new ones."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + self.pace.look_s
+        while True:
+            cursor = await self._take_older(cursor)
+            if cursor.complete or loop.time() >= ends:
+                return cursor
 
     async def _take_older(self, cursor: Cursor) -> Cursor:
         await self._list_older(cursor.low)

@@ -135,7 +135,6 @@ class CarefulProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         if self._running is not None:
             self._running.fail(error)
         self._idle_event.set()
-        self.notice.set()
 
     def resume_protected(self, transport: asyncio.Transport) -> None:
         """Go on over TLS; what the server said before it is forgotten."""

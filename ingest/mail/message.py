@@ -23,8 +23,6 @@ from ingest.mail.parts import Part, UnreadBody, read_parts
 from ingest.mail.text import clean
 from ingest.mail.threads import message_id, message_ids
 
-READER_VERSION = "mail-1"  #: another one means: readings may come out otherwise
-
 _LONGEST_SUBJECT = 2_000  #: characters
 
 

@@ -45,10 +45,8 @@ def _local(text: str) -> str | None:
 
 
 def _folded(text: str) -> str:
-    """Return the text lowered and composed; twice, since either step can undo the other."""
-    for _ in range(2):
-        text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
-    return text
+    """Return the text lowered and composed, so that folding it again changes nothing."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
 
 
 def _unprintable(char: str) -> bool:

@@ -36,6 +36,7 @@ from ingest.matching.match import (
     match,
 )
 from ingest.matching.numbers import to_point
+from ingest.telephony.calls import with_direction
 from ingest.telephony.sides import Sides, sides
 
 PointOf = Callable[[str], ContactPoint]
@@ -106,6 +107,7 @@ def touch_of_call(
 
     if two.direction is None:
         return None
+    call = with_direction(call, two.direction)
     if two.direction is Direction.INTERNAL:
         parts = _internal_participants(call, point_of)
     else:
@@ -155,8 +157,11 @@ def _call_participants(
     if remote.kind is PointKind.WITHHELD:
         remote = ContactPoint(PointKind.WITHHELD, line.id if line else "")
     parts = [_correspondent(remote, Role.REMOTE, call.started_at, known, principal=True)]
-    if own is not None:
-        parts.append(Participant(point=own, role=Role.LINE, side=Side.OWN))
+    # Behind the line named, also the number that dialled: whether it is ours decides the sides.
+    near = call.caller if two.direction is Direction.OUTBOUND and call.caller else None
+    for point in dict.fromkeys((own, point_of(near) if near else None)):
+        if point is not None:
+            parts.append(Participant(point=point, role=Role.LINE, side=Side.OWN))
     for agent in dict.fromkeys((*call.rang, *call.talked)):
         parts.append(Participant(point=point_of(agent), role=Role.LEG, side=Side.OWN))
     return tuple(parts)
@@ -164,7 +169,7 @@ def _call_participants(
 
 def _internal_participants(call: Call, point_of: PointOf) -> tuple[Participant, ...]:
     """Return our own people on both ends, and every telephone that took part."""
-    ends = [(text, Role.LINE) for text in (call.caller, call.callee) if text]
+    ends = [(text, Role.LINE) for text in (call.caller, call.callee, call.line) if text]
     legs = [(agent, Role.LEG) for agent in (*call.rang, *call.talked)]
     points = {point_of(text): role for text, role in reversed([*ends, *legs])}
     return tuple(
@@ -287,8 +292,11 @@ def touch_of_mail(mail: Mail, sightings: Sequence[Sighting], known: Knowledge) -
         ]
     else:
         parts = _subjects_of_mail(parts, direction)
-    seen_at = _mailbox_lines(directory, sightings)
-    lines = _own_lines(directory, parts, direction) or seen_at
+    lines = _own_lines(directory, parts, direction)
+    if not lines:  # a blind copy, a list, an alias: the mailboxes that saw it are our side
+        seen_by = _mailboxes(directory, sightings)
+        parts += [Participant(point=box, role=Role.LINE, side=Side.OWN) for box in seen_by]
+        lines = [line.id for box in seen_by if (line := directory.line_of(box)) is not None]
     sender = next((part for part in parts if part.role is Role.FROM), None)
     suppressed = sender is not None and _is_suppressed(known, sender.point, at)
     mistaken = sender is not None and isinstance(known.match(sender.point, at), Mistaken)
@@ -390,14 +398,10 @@ def _own_lines(
     return list(dict.fromkeys(found))
 
 
-def _mailbox_lines(directory: Directory, sightings: Sequence[Sighting]) -> list[str]:
-    """Return the lines of the mailboxes that saw the mail, where its headers name none of ours."""
-    found = []
-    for address in sorted({directory.mailboxes.get(seen.mailbox, "") for seen in sightings}):
-        line = directory.line_of(ContactPoint(PointKind.EMAIL, address))
-        if line is not None:
-            found.append(line.id)
-    return found
+def _mailboxes(directory: Directory, sightings: Sequence[Sighting]) -> list[ContactPoint]:
+    """Return the addresses of the mailboxes that saw the mail."""
+    addresses = {directory.mailboxes.get(seen.mailbox) for seen in sightings}
+    return [ContactPoint(PointKind.EMAIL, text) for text in sorted(addresses - {None, ""})]
 
 
 # Opinion ---------------------------------------------------------------------------------------

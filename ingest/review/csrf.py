@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from urllib.parse import urlsplit
 
 FIELD = "csrf"  #: of a form
@@ -27,14 +27,18 @@ def token_of(session: str) -> str:
 
 
 def require_meant(
-    *, headers: Mapping[str, str], host: str, session: str | None, token: str | None
+    *,
+    headers: Mapping[str, str],
+    hosts: Container[str],
+    session: str | None,
+    token: str | None,
 ) -> None:
     """Raise Forged unless the request came from our own page with this session's token."""
     site = headers.get("Sec-Fetch-Site")
     if site is not None and site not in ("same-origin", "none"):
         raise Forged("the browser says that another site sent it")
     origin = headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != host:
+    if origin is not None and urlsplit(origin).netloc not in hosts:
         raise Forged("its origin is another site")
     if not session or not token or not hmac.compare_digest(token_of(session), token):
         raise Forged("its token is missing or belongs to another session")

@@ -12,12 +12,15 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+import phonenumbers
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from ingest.domain.contacts import ContactPoint, PointKind
+from ingest.domain.directory import LineKind
 from ingest.review import words
 from ingest.review.words import _, ngettext
+from storage.reads_common import OwnLine
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -79,6 +82,7 @@ def environment(static: Mapping[str, StaticFile]) -> Environment:
     )
     env.filters.update(
         point=pretty_point,
+        line=own_line,
         number=number,
         duration=duration,
         initials=initials,
@@ -109,13 +113,22 @@ def pretty_point(point: str) -> str:
 
 def pretty_number(number: str) -> str:
     """Return an E.164 number in groups that an eye can hold."""
-    import phonenumbers
-
     try:
         parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:
         return number
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
+def own_line(line: OwnLine) -> str:
+    """Return one of our lines by its name, else by its number or address."""
+    if line.name:
+        return line.name
+    if line.kind in (LineKind.SIM, LineKind.DID) and line.address.startswith("+"):
+        return pretty_number(line.address)
+    if line.kind == LineKind.EXTENSION:
+        return line.address.partition("@")[0]
+    return line.address
 
 
 def number(value: int) -> str:
@@ -173,6 +186,15 @@ class Times:
             return _("Yesterday")
         return day(local.date()) if local.year == today.year else f"{day(local.date())} {local:%Y}"
 
+    def since(self, moment: datetime) -> str:
+        """Return the day of a moment for the middle of a sentence: `12 March`, `today`."""
+        local, today = moment.astimezone(self.zone), self.now.astimezone(self.zone)
+        if local.date() == today.date():
+            return _("today")
+        if local.year == today.year:
+            return day(local.date())
+        return f"{day(local.date())} {local:%Y}"
+
     def tag(self, moment: datetime | None, form: str = "short") -> Markup:
         """Return a `<time>` element; nothing for no moment."""
         if moment is None:
@@ -208,8 +230,3 @@ def listed(parts: list[str]) -> str:
     if len(parts) < 2:
         return "".join(parts)
     return ", ".join(parts[:-1]) + " " + _("and") + " " + parts[-1]
-
-
-def safe(text: str) -> Markup:
-    """Return a text escaped, for places that join markup by hand."""
-    return escape(text)

@@ -14,7 +14,6 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from aiohttp import web
-from multidict import MultiDictProxy
 from sqlalchemy import Connection
 
 from ingest.domain.people import Viewer
@@ -43,7 +42,7 @@ class Visit:
     context: Context
     viewer: Viewer | None
     session: str | None  #: id of the session, or of the visit before one signs in
-    form: MultiDictProxy[Any]  #: fields sent; empty for GET
+    form: Mapping[str, Any]  #: fields sent; empty for GET
     now: datetime
     request_id: str
 

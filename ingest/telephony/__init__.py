@@ -1,0 +1,1 @@
+"""Telephone systems: edges that listen and ask, readers that say what was heard."""

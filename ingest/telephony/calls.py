@@ -16,11 +16,11 @@ from ingest.domain.calls import (
     CallStage,
     CallState,
     Direction,
-    Leg,
     Outcome,
     Report,
 )
 from ingest.telephony.moments import Fact, Moments, facts_of, moments_of
+from ingest.telephony.participants import agent_of, in_order, legs_of, talked
 
 Value = TypeVar("Value")
 
@@ -35,17 +35,6 @@ _WORD_OF = {
     CallStage.TIED: 6,
     CallStage.STALE: 7,
 }
-
-#: Stages in which the agent named is one whose telephone took part.
-_WITH_AGENT = frozenset(
-    {
-        CallStage.RINGING,
-        CallStage.ANSWERED,
-        CallStage.HELD,
-        CallStage.LEG_ENDED,
-        CallStage.ENDED,
-    }
-)
 
 #: Of several failures told of one call, the first of these is told.
 _FAILURES = (
@@ -74,7 +63,7 @@ def fold(reports: Iterable[Report]) -> Call:
     caller = _first(spoken, lambda event: event.caller)
     callee = _first(spoken, lambda event: event.callee)
     far_side = callee if direction is Direction.OUTBOUND else caller
-    agents = [fact for fact in facts if _agent(fact) not in (None, far_side)]
+    agents = [fact for fact in facts if agent_of(fact) not in (None, far_side)]
     answered_at = moments.answered_at if outcome in (None, Outcome.ANSWERED) else None
     call = Call(
         keys=tuple(sorted({key for fact in facts for key in fact.event.call_keys})),
@@ -91,9 +80,9 @@ def fold(reports: Iterable[Report]) -> Call:
         ended_at=moments.ended_at if state is CallState.ENDED else None,
         duration_s=_duration(facts, moments),
         talk_s=_talk(facts, moments, state, outcome),
-        rang=_in_order(_agent(fact) for fact in agents),
-        talked=_talked(agents, direction, outcome),
-        legs=_legs(agents),
+        rang=in_order(agents),
+        talked=talked(agents, direction, outcome),
+        legs=legs_of(agents),
         recording_url=_first(_latest_recording(facts), lambda event: event.recording_url),
         recording_id=_first(_latest_recording(facts), lambda event: event.recording_id),
         recording_ready=any(fact.event.recording_ready for fact in facts),
@@ -231,46 +220,3 @@ def _talk(
     if moments.answered_at and moments.ended_at:
         return (moments.ended_at - moments.answered_at).total_seconds()
     return max((fact.event.talk_s for fact in facts if fact.event.talk_s), default=None)
-
-
-def _agent(fact: Fact) -> str | None:
-    return fact.event.agent if fact.event.stage in _WITH_AGENT else None
-
-
-def _in_order(agents: Iterable[str | None]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(agent for agent in agents if agent))
-
-
-def _talked(
-    facts: Sequence[Fact], direction: Direction | None, outcome: Outcome | None
-) -> tuple[str, ...]:
-    """Return the agents who talked, in the order of their first answers."""
-    told = [fact for fact in facts if fact.tells_of_an_answer]
-    told.sort(key=lambda fact: fact.event.answered_at or fact.at)
-    if not told and direction is Direction.OUTBOUND and outcome is Outcome.ANSWERED:
-        return _in_order(_agent(fact) for fact in facts)  # the answer names only the other side
-    return _in_order(_agent(fact) for fact in told)
-
-
-def _legs(facts: Sequence[Fact]) -> tuple[Leg, ...]:
-    by_agent: dict[str, list[Fact]] = {}
-    for fact in facts:
-        if agent := _agent(fact):
-            by_agent.setdefault(agent, []).append(fact)
-    return tuple(_leg(agent, own) for agent, own in by_agent.items())
-
-
-def _leg(agent: str, facts: Sequence[Fact]) -> Leg:
-    rings = [fact.at for fact in facts if fact.event.stage is CallStage.RINGING]
-    answers = [
-        fact.event.answered_at or fact.at
-        for fact in facts
-        if fact.event.stage is CallStage.ANSWERED or fact.event.answered_at
-    ]
-    ends = [fact.at for fact in facts if fact.event.stage is CallStage.LEG_ENDED]
-    return Leg(
-        agent=agent,
-        rang_at=min(rings, default=None),
-        answered_at=min(answers, default=None),
-        ended_at=max(ends, default=None),
-    )

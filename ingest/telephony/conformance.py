@@ -1,20 +1,12 @@
-"""Recorded cases, run through verify, parse and fold: what differs, what was skipped and why.
-
-The format of a case is that of the recorded cases beside the tests; docs/providers.md explains it.
-Reading a case and walking its requests is here; what a call is compared with is in `expected`.
-"""
+"""Recorded cases, run through verify, parse and fold: what differs, what was skipped and why."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
-from ingest.domain.calls import Call, CallEvent, Report
+from ingest.domain.calls import Call, Report
 from ingest.domain.deliveries import (
     Account,
     BadSignature,
@@ -27,22 +19,16 @@ from ingest.domain.deliveries import (
 )
 from ingest.telephony import expected
 from ingest.telephony.calls import fold, tie
-from ingest.telephony.providers import PROVIDERS
+from ingest.telephony.cases import (
+    Case,
+    account_of,
+    provider_of,
+    read_case,
+    received_at,
+    requests_of,
+    why_skipped,
+)
 from ingest.telephony.request import delivery_key
-
-Case = Mapping[str, Any]
-
-#: Folders named otherwise than our provider.
-PROVIDER_OF = {"standard-webhooks": "generic"}
-#: Region of national numbers where a case does not name one.
-REGION_OF = {"mango": "RU", "megafon": "RU", "zadarma": "RU"}
-#: Kinds of case that need more than a request, and what they need.
-SKIPPED_KINDS = {
-    "transcript": "a protocol of events over TCP",
-    "files": "call records read from files",
-    "directory": "a live answer",
-}
-TEST_ADDRESS = "192.0.2.1"  #: RFC 5737; the sender of cases that sign nothing
 
 
 @dataclass(kw_only=True)
@@ -93,14 +79,17 @@ class Walk:
             events = list(self.provider.parse(request, self.account))
         except (IgnoredDelivery, UnreadableDelivery) as error:
             return expected.Seen(ignored=str(error), response=response)
-        reports = [Report(event=event, received_at=_received(request, event)) for event in events]
+        reports = [Report(event=event, received_at=received_at(request, event)) for event in events]
         if receipt is Receipt.NEW:
             self.reports += reports
         return expected.Seen(reports=reports, response=response)
 
 
 def main(directory: str) -> int:
-    """Print how the cases beneath a directory fare; 0 if none failed."""
+    """Print how the cases beneath a directory fare; 0 if none failed, else 1."""
+    if not Path(directory).is_dir():
+        print(f"{directory} is no directory")  # noqa: T201
+        return 1
     summary = run(Path(directory))
     print(summary)  # noqa: T201 - this is the command's output
     return 1 if summary.failed else 0
@@ -112,10 +101,10 @@ def run(directory: Path) -> Summary:
     scenarios: dict[tuple[Path, str], list[tuple[str, Case]]] = {}
     for path in sorted(directory.rglob("*.json")):
         name = str(path.relative_to(directory))
-        case = _read(path)
+        case = read_case(path)
         if case is None:
             summary.count(name, ["is no case: not a JSON object"])
-        elif why := _why_skipped(case):
+        elif why := why_skipped(case):
             summary.skip(name, why)
         elif "scenario" in case:
             scenarios.setdefault((path.parent, str(case["scenario"])), []).append((name, case))
@@ -127,60 +116,7 @@ def run(directory: Path) -> Summary:
     return summary
 
 
-def requests_of(case: Case) -> list[HookRequest]:
-    """Return the requests that a case delivers, in order of arrival."""
-    recorded = case["requests"] if "requests" in case else [case["request"]]
-    return [_request(each) for each in recorded]
-
-
-def account_of(case: Case) -> Account:
-    """Return the source that a case is delivered to."""
-    secret, config = dict(case.get("secret") or {}), dict(case.get("config") or {})
-    tolerance_s = float(secret.pop("tolerance_s", 300.0))
-    zone = secret.pop("timezone", None) or config.get("account_tz") or "UTC"
-    return Account(
-        source="case",
-        secrets=(secret,) if secret else (),
-        zone=ZoneInfo(zone),
-        region=config.get("default_region") or REGION_OF.get(case["provider"], "ZZ"),
-        own_numbers=tuple(config.get("own_numbers", ())),
-        config=config,
-        public_url=config.get("public_base_url", ""),
-        tolerance_s=tolerance_s,
-        unsigned_from=() if secret else (TEST_ADDRESS,),
-    )
-
-
-def provider_of(case: Case) -> Provider | None:
-    """Return the provider that speaks as this case does, if we have it."""
-    name = str(case.get("provider"))
-    return PROVIDERS.get(PROVIDER_OF.get(name, name))
-
-
-def _read(path: Path) -> Case | None:
-    try:
-        case = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return case if isinstance(case, dict) else None
-
-
-def _why_skipped(case: Case) -> str | None:
-    if case.get("kind") == "pull":
-        return "a history that is asked for"
-    for key, why in SKIPPED_KINDS.items():
-        if key in case:
-            return why
-    if case.get("expect", {}).get("state") == "lookup":
-        return "a live answer"
-    if provider_of(case) is None:
-        return f"no provider {case.get('provider')!r} yet"
-    if "request" not in case and "requests" not in case:
-        return "no request"
-    return None
-
-
-def _guarded(check: Any, *arguments: Any) -> list[str]:
+def _guarded(check: Callable[..., Iterator[str]], *arguments: object) -> list[str]:
     """Return a check's mismatches; a case that breaks it has failed, not the run."""
     try:
         return list(check(*arguments))
@@ -234,34 +170,3 @@ def _whole(case: Case) -> Iterator[str]:
 
 def _folded(reports: Sequence[Report]) -> list[Call]:
     return [fold(group) for group in tie(reports)]
-
-
-def _request(recorded: Mapping[str, Any]) -> HookRequest:
-    raw_path, _, query = str(recorded["path"]).partition("?")
-    beneath = "/".join(raw_path.split("/")[3:])  # behind /webhooks/<provider>
-    return HookRequest(
-        method=recorded["method"],
-        path=f"/{beneath}" if raw_path.count("/") > 2 else "",
-        query=query,
-        headers=tuple((name.lower(), value) for name, value in recorded["headers"].items()),
-        body=recorded.get("body", "").encode("utf-8", "surrogatepass"),
-        url=recorded.get("url", f"https://hooks.example.test{recorded['path']}"),
-        received_at=_moment(recorded.get("received_at")),
-        peer=TEST_ADDRESS,
-    )
-
-
-#: Of a case that does not say when the request came: late enough to doubt no recorded time.
-_UNSAID = datetime(2090, 1, 1, tzinfo=UTC)
-
-
-def _moment(text: str | None) -> datetime:
-    return datetime.fromisoformat(text) if text else _UNSAID
-
-
-def _received(request: HookRequest, event: CallEvent) -> datetime:
-    """Return when a report was received: the event's own time where the case does not say."""
-    if request.received_at != _UNSAID:
-        return request.received_at
-    stated = (event.occurred_at, event.started_at, event.answered_at, event.ended_at)
-    return max((moment for moment in stated if moment), default=_UNSAID)

@@ -37,6 +37,7 @@ LONGEST_EVENT_ID = 200  #: characters; a longer one is named by its hash
 DRAIN_BYTES = 64 * 1024  #: of a body that nobody wants, so that its sender can read our answer
 DRAIN_S = 0.5
 REFUSED = b"refused\n"
+SERVER = "keepline"  #: instead of aiohttp's, which tells its version to everybody
 
 #: What reading a body raises when its sender breaks the rules of chunks, or leaves.
 _BROKEN_BODY = (web.RequestPayloadError, HttpProcessingError, ConnectionError)
@@ -47,8 +48,10 @@ log = structlog.get_logger()
 class _Refused(Exception):
     """The request gets this answer and is not kept."""
 
-    def __init__(self, status: int, *, retry_after_s: int | None = None) -> None:
-        super().__init__(status)
+    def __init__(
+        self, status: int, why: str = "refused", *, retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(why)
         self.status = status
         self.retry_after_s = retry_after_s
 
@@ -76,7 +79,7 @@ def public_door(
         monotonic,
     )
     app = web.Application()
-    app.router.add_route("*", PREFIX + "{tail:.*}", door.handle)
+    app.router.add_route("*", "/{tail:.*}", door.handle)
     return app
 
 
@@ -118,7 +121,12 @@ class _Door:
     ) -> web.Response:
         known = self._sources().get(source)
         self._refuse_when_full(source, known is not None)
-        body = await self._body(request)
+        try:
+            body = await self._body(request)
+        except _Refused as refused:
+            if known is not None:
+                self._counters.rejected(source, refused, self._clock())
+            raise
         if known is None:
             hashlib.sha256(body).digest()  # as long as a signature would have taken
             self._counters.unknown += 1
@@ -164,10 +172,10 @@ class _Door:
     async def _body(self, request: web.Request) -> bytes:
         """Return the body. Raises _Refused for one too large, too slow or compressed."""
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise _Refused(415)
+            raise _Refused(415, "the body is compressed")
         most = self._limits.body_bytes
         if (request.content_length or 0) > most:
-            raise _Refused(413)
+            raise _Refused(413, "the body is too large")
         content = request.content
         try:
             if content.is_eof():  # nearly always: it came with the head
@@ -178,9 +186,9 @@ class _Door:
                     parts += _at_most(most - len(parts), chunk)
             return bytes(parts)
         except TimeoutError:
-            raise _Refused(408) from None
+            raise _Refused(408, "the body did not come in time") from None
         except _BROKEN_BODY:
-            raise _Refused(400) from None
+            raise _Refused(400, "the body breaks off") from None
 
     def _peer(self, request: web.Request) -> str:
         direct = request.remote or ""
@@ -260,7 +268,7 @@ def short_event_id(event_id: str | None) -> str | None:
 
 def _at_most(most: int, octets: bytes) -> bytes:
     if len(octets) > most:
-        raise _Refused(413)
+        raise _Refused(413, "the body is too large")
     return octets
 
 
@@ -276,13 +284,13 @@ def _answer(
 
 
 def _response(answer: HookResponse) -> web.Response:
-    headers = {"Content-Type": answer.content_type}
+    headers = {"Content-Type": answer.content_type, "Server": SERVER}
     headers.update(answer.headers)
     return web.Response(status=answer.status, body=answer.body, headers=headers)
 
 
 def _refusal(refused: _Refused) -> web.Response:
-    headers = {"Content-Type": "text/plain; charset=utf-8"}
+    headers = {"Content-Type": "text/plain; charset=utf-8", "Server": SERVER}
     if refused.retry_after_s is not None:
         headers["Retry-After"] = str(refused.retry_after_s)
     return web.Response(status=refused.status, body=REFUSED, headers=headers)

@@ -11,7 +11,8 @@ from typing import Any
 
 from ingest.domain.calls import Report
 from ingest.domain.deliveries import Account, HookRequest, Provider
-from ingest.telephony.conformance import Walk, account_of, provider_of, requests_of
+from ingest.telephony.cases import account_of, provider_of, requests_of
+from ingest.telephony.conformance import Walk
 
 CASES = Path(__file__).parent / "providers"
 

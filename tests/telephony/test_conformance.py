@@ -77,6 +77,10 @@ def test_a_case_that_expects_something_else_fails(
     assert "FAILED 01.json" in capsys.readouterr().out
 
 
+def test_a_directory_that_is_not_there_is_a_failure_not_zero_cases(tmp_path: Path):
+    assert main(str(tmp_path / "nowhere")) == 1
+
+
 def test_an_answer_that_differs_fails(tmp_path: Path):
     case = a_case()
     case["requests"][0]["respond"] = {"status": 200, "json": {"redirect": "101"}}

@@ -189,6 +189,7 @@ async def test_a_proved_request_is_kept_whole_and_answered_as_the_provider_says(
     said = await door.send(b"a=1&a=2", target="/hooks/acme/in/%2F?q=%41", X_Thing="caf\u00e9")
 
     assert (said.status, said.body, said.headers["x-seen"]) == (202, b"new", "yes")
+    assert said.headers["server"] == "keepline"
     [delivery] = door.kept
     request = request_of(delivery)
     assert (request.method, request.path, request.query) == ("POST", "/in/%2F", "q=%41")
@@ -316,6 +317,7 @@ async def test_a_gigabyte_is_413_before_it_is_read(door: Door) -> None:
     said = await door.send(b"x" * 1000, Content_Length=str(2**30))
 
     assert (said.status, said.body) == (413, b"refused\n")
+    assert door.counters.of("acme").last_rejection == "the body is too large"
 
 
 async def test_chunks_beyond_the_limit_are_413(tmp_path: Path) -> None:
@@ -421,14 +423,23 @@ async def test_slow_heads_do_not_hold_up_a_whole_request(tmp_path: Path) -> None
 
 
 async def test_connections_are_capped_per_address(tmp_path: Path) -> None:
+    request = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
     async with a_door(tmp_path, per_address=1) as door:
         _, first = await asyncio.open_connection("127.0.0.1", door.port)
-        await asyncio.sleep(0.02)
-        assert await door.speak(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n") == b""
+        assert await door.speak(request) == b""
         first.close()
-        await first.wait_closed()
-        await asyncio.sleep(0.02)
+        async with asyncio.timeout(5):  # until the door has noticed that the first one left
+            while not (said := await door.speak(request)):
+                pass
+
+    assert said.split(b" ", 2)[1] == b"404"
+
+
+async def test_a_capped_address_may_be_that_of_a_proxy(tmp_path: Path) -> None:
+    async with a_door(tmp_path, per_address=1, uncapped=(ip_network("127.0.0.0/8"),)) as door:
+        _, first = await asyncio.open_connection("127.0.0.1", door.port)
         assert (await door.send(b"{}")).status == 202
+        first.close()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What families of providers share; a provider's own module names its family."""

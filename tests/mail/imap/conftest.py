@@ -22,7 +22,7 @@ from storage.log_sqlite import SqliteLog, open_log
 from tests.imap_servers import Dovecot, ScriptedServer, why_no_dovecot
 
 NOW = datetime(2026, 7, 17, 12, 0, tzinfo=UTC)
-QUICK = Pace(poll_s=30.0, retry_first_s=0.05, retry_most_s=0.2, batch=20)
+QUICK = Pace(poll_s=30.0, look_s=0.0, retry_first_s=0.05, retry_most_s=0.2, batch=20)
 IMPATIENT = Limits(patience_s=1.0)
 
 

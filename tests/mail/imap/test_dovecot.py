@@ -122,6 +122,27 @@ async def test_a_restart_of_the_server_is_survived(dovecot: Dovecot, office: Off
         await office.until(lambda: office.uids() == [1, 2])
 
 
+def expunge(dovecot: Dovecot, user: str, numbers: str) -> None:
+    with dovecot.client(user) as client:
+        client.select("INBOX")
+        client.store(numbers, "+FLAGS", "\\Deleted")
+        client.expunge()
+
+
+async def test_mails_that_people_remove_meanwhile_disturb_nothing(
+    dovecot: Dovecot, office: Office
+) -> None:
+    dovecot.append("tidy", [a_mail(number) for number in range(6)])
+
+    async with office.following(a_mailbox(dovecot, "tidy"), limits=PATIENT):
+        await office.until(lambda: imported(office, "mb-tidy"))
+        await asyncio.to_thread(expunge, dovecot, "tidy", "2:5")
+        await asyncio.to_thread(dovecot.append, "tidy", [a_mail(99)])
+        await office.until(lambda: 7 in office.uids())
+
+    assert not any(folder.error for state in office.history for folder in state.folders)
+
+
 async def test_another_numbering_makes_sightings_and_no_duplicates(
     dovecot: Dovecot, office: Office
 ) -> None:

@@ -288,6 +288,41 @@ async def test_ten_thousand_lines_of_noise_are_passed_over(office: Office, serve
     assert server.connections == 1
 
 
+async def test_news_of_flags_in_between_takes_nothing_away(office: Office, serve: Serve) -> None:
+    async def with_news(wire: Wire, tag: str, args: str) -> None:
+        news = "* 1 FETCH (UID 7 FLAGS (\\Seen))"
+        await wire.say(news, "* 9 EXISTS", "* 9 EXPUNGE")
+        await wire.say_raw(fetch_line(1, 7, args.partition(" ")[2], wire.server.mails))
+        await wire.say(news, f"{tag} OK done")
+
+    server = await serve(mails={7: a_mail(7)}, answers={"FETCH": with_news})
+    await follow_one(office, server)
+    assert [row.body for row in office.kept()] == [a_mail(7)]
+    assert office.kept()[0].head["size"] == len(a_mail(7))
+
+
+async def test_mails_removed_meanwhile_are_not_asked_for(office: Office, serve: Serve) -> None:
+    async def remove(wire: Wire, tag: str, args: str) -> None:
+        del wire.server.mails[2]
+        await wire.say("+ idling", "* 2 EXPUNGE")
+        await wire.hear()
+        await wire.say(f"{tag} OK done")
+
+    async def strict(wire: Wire, tag: str, args: str) -> None:
+        if max(uids_in(args.partition(" ")[0])) > len(wire.server.mails):
+            await wire.say(f"{tag} BAD no such message")
+        else:
+            await default("UIDS")(wire, tag, args)
+        if list(wire.server.mails) == [1]:
+            wire.server.deliver(9, a_mail(9))
+
+    server = await serve(mails={1: a_mail(1), 2: a_mail(2)}, answers={"UIDS": strict})
+    server.answers["IDLE"] = once(remove, default("IDLE"))
+    async with office.following(a_mailbox(server)):
+        await office.until(lambda: sorted(office.uids()) == [1, 2, 9])
+    assert not errors(office)
+
+
 async def test_a_line_without_end_closes_the_connection(office: Office, serve: Serve) -> None:
     async def endless(wire: Wire, tag: str, args: str) -> None:
         await wire.say_raw(b"* OK " + b"x" * 1_000_000)

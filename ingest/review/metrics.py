@@ -1,0 +1,251 @@
+"""Figures for Prometheus, from values handed in: no person, no secret is in a label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+from sqlalchemy import func, or_, select
+
+from ingest.domain.deliveries import End
+from ingest.domain.mailboxes import MailboxState
+from storage import wire
+from storage.database import Database
+from storage.log import LogReader, LogUnavailable, same_log
+from storage.tables import deliveries, flags, redecide_jobs
+
+#: Sources, and as many mailboxes, that have figures of their own; the others share `other`.
+MOST_LABELS = 80
+
+#: What the public door counts of each source: name, and the field of its counters.
+DOOR = ("accepted", "repeated", "changed", "rejected", "overloaded", "failed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lag:
+    """How far the worker is behind one partition of a delivery log."""
+
+    log: str
+    partition: int
+    rows: int  #: kept and not dealt with
+    seconds: float  #: since the first of them was received; 0 if there are none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What the main database says."""
+
+    parked: int = 0  #: deliveries that wait for a fix
+    jobs: int = 0  #: late facts whose touches are still to be decided anew
+    flags_open: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything that is shown at one moment; what could not be learnt is None."""
+
+    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  #: the door's counters
+    unknown: int = 0  #: requests to sources that do not exist
+    waiting: Mapping[str, int] = field(default_factory=dict)  #: log -> rows not yet durable
+    full: Mapping[str, bool] = field(default_factory=dict)  #: log -> new senders are refused
+    worker: Mapping[str, int] = field(default_factory=dict)  #: counters since the process began
+    lags: Sequence[Lag] | None = None
+    stored: Stored | None = None
+    mailboxes: Mapping[str, MailboxState] = field(default_factory=dict)  #: by mailbox id
+    edges_away: bool = False  #: they did not answer; their figures are as last remembered
+
+
+# Learning --------------------------------------------------------------------------------------
+
+
+def lags(database: Database, logs: Mapping[str, LogReader], now: datetime) -> list[Lag]:
+    """Return how far the worker is behind, by log and partition. May raise LogUnavailable."""
+    found = []
+    with database.read() as connection:
+        for name, log in logs.items():
+            for partition in range(log.partitions):
+                mark = wire.position(connection, name, partition)
+                if mark is not None and same_log(mark, log) is not None:
+                    mark = None  # another log lies there: it will be read from its beginning
+                found.append(_lag(log, name, partition, mark.position if mark else 0, now))
+    return found
+
+
+def _lag(log: LogReader, name: str, partition: int, position: int, now: datetime) -> Lag:
+    rows = max(0, log.bounds(partition).last - position)
+    waiting_since = None
+    if rows:
+        first = log.imprint(partition, position + 1)
+        if first is None:  # positions may leave gaps
+            first = next(iter(log.read(partition, position, 1, max_bytes=1)), None)
+        waiting_since = first.received_at if first else None
+    seconds = max(0.0, (now - waiting_since).total_seconds()) if waiting_since else 0.0
+    return Lag(log=name, partition=partition, rows=rows, seconds=seconds)
+
+
+def stored(database: Database, now: datetime) -> Stored:
+    """Return what the main database counts."""
+    with database.read() as connection:
+        parked = connection.scalar(
+            select(func.count()).select_from(deliveries).where(deliveries.c.end == End.PARKED)
+        )
+        jobs = connection.scalar(select(func.count()).select_from(redecide_jobs))
+        open_flags = connection.scalar(
+            select(func.count())
+            .select_from(flags)
+            .where(or_(flags.c.closed_at.is_(None), flags.c.closed_at > now))
+        )
+    return Stored(parked=int(parked or 0), jobs=int(jobs or 0), flags_open=int(open_flags or 0))
+
+
+def take_snapshot(
+    database: Database,
+    logs: Mapping[str, LogReader],
+    *,
+    now: datetime,
+    edges: Mapping[str, Any],
+    mailboxes: Mapping[str, MailboxState],
+    worker: Mapping[str, int],
+) -> Snapshot:
+    """Return everything at this moment; what cannot be read leaves its figures out.
+
+    `edges` is what they report: `door` (their counters), `waiting`, `full`, and `away` when they
+    did not answer. `worker`: read, ignored, parked, redecided, retries, batches.
+    """
+    door = edges.get("door") or {}
+    return Snapshot(
+        sources=door.get("sources", {}),
+        unknown=door.get("unknown", 0),
+        waiting=edges.get("waiting", {}),
+        full=edges.get("full", {}),
+        worker=worker,
+        lags=_or_none(lambda: lags(database, logs, now)),
+        stored=_or_none(lambda: stored(database, now)),
+        mailboxes=mailboxes,
+        edges_away=bool(edges.get("away")),
+    )
+
+
+def _or_none(learn: Callable[[], Any]) -> Any:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        return learn()
+    except (LogUnavailable, SQLAlchemyError):
+        return None
+
+
+# Showing ---------------------------------------------------------------------------------------
+
+
+def metrics_text(snapshot: Snapshot) -> bytes:
+    """Return the figures in Prometheus' text format, with those of this process."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Told(snapshot))
+    ProcessCollector(registry=registry)
+    return generate_latest(registry)
+
+
+class _Told(Collector):
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield every family of figures."""
+        yield from _door(self._snapshot)
+        yield from _worker(self._snapshot)
+        yield from _mailboxes(self._snapshot)
+
+
+def _door(snapshot: Snapshot) -> Iterator[Metric]:
+    counted = _bounded(snapshot.sources)
+    for name in DOOR:
+        family = CounterMetricFamily(
+            f"keepline_deliveries_{name}", f"Requests {name}, by source.", labels=["source"]
+        )
+        for source, counters in counted:
+            family.add_metric([source], sum(each.get(name, 0) for each in counters))
+        yield family
+    yield CounterMetricFamily(
+        "keepline_deliveries_unknown_source",
+        "Requests to sources that do not exist.",
+        value=snapshot.unknown,
+    )
+    yield _by_log("keepline_keeper_waiting_rows", "Rows not yet durable.", snapshot.waiting)
+    yield _by_log("keepline_keeper_full", "1: new senders are refused.", snapshot.full)
+    yield GaugeMetricFamily(
+        "keepline_edges_up", "1: the edges answer.", value=0 if snapshot.edges_away else 1
+    )
+
+
+def _worker(snapshot: Snapshot) -> Iterator[Metric]:
+    for name, value in snapshot.worker.items():
+        yield CounterMetricFamily(
+            f"keepline_worker_{name}", f"What the worker did: {name}.", value=value
+        )
+    rows = GaugeMetricFamily(
+        "keepline_lag_rows", "Deliveries kept and not dealt with.", labels=["log", "partition"]
+    )
+    seconds = GaugeMetricFamily(
+        "keepline_lag_seconds", "Age of the first of them.", labels=["log", "partition"]
+    )
+    for lag in snapshot.lags or ():
+        rows.add_metric([lag.log, str(lag.partition)], lag.rows)
+        seconds.add_metric([lag.log, str(lag.partition)], lag.seconds)
+    yield from (rows, seconds)
+    if snapshot.stored is not None:
+        yield GaugeMetricFamily(
+            "keepline_parked", "Deliveries that wait for a fix.", value=snapshot.stored.parked
+        )
+        yield GaugeMetricFamily(
+            "keepline_redecide_jobs", "Late facts not yet acted on.", value=snapshot.stored.jobs
+        )
+        yield GaugeMetricFamily("keepline_flags_open", "Flags.", value=snapshot.stored.flags_open)
+
+
+def _mailboxes(snapshot: Snapshot) -> Iterator[Metric]:
+    # By id: an address is a person's.
+    shown = sorted(snapshot.mailboxes.items())[:MOST_LABELS]
+    connected = GaugeMetricFamily(
+        "keepline_mailbox_connected", "1: every folder is followed.", labels=["mailbox"]
+    )
+    paused = GaugeMetricFamily(
+        "keepline_mailbox_paused", "1: a person must act.", labels=["mailbox"]
+    )
+    last = GaugeMetricFamily(
+        "keepline_mailbox_last_event_seconds", "When its server last answered.", labels=["mailbox"]
+    )
+    for box, state in shown:
+        connected.add_metric([box], state.connected)
+        paused.add_metric([box], state.paused is not None)
+        if state.last_event_at is not None:
+            last.add_metric([box], state.last_event_at.timestamp())
+    yield from (connected, paused, last)
+    yield GaugeMetricFamily(
+        "keepline_mailboxes_not_connected",
+        "Mailboxes that are not followed right now, also those without figures of their own.",
+        value=sum(not state.connected for state in snapshot.mailboxes.values()),
+    )
+
+
+def _by_log(name: str, about: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, about, labels=["log"])
+    for log, value in sorted(values.items()):
+        family.add_metric([log], value)
+    return family
+
+
+def _bounded(
+    sources: Mapping[str, Mapping[str, Any]],
+) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    """Return the counters of each source; beyond the bound they are told together."""
+    names = sorted(sources)
+    found = [(name, [sources[name]]) for name in names[:MOST_LABELS]]
+    rest = [sources[name] for name in names[MOST_LABELS:]]
+    return [*found, ("other", rest)] if rest else found

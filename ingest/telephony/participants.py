@@ -1,0 +1,65 @@
+"""Who on our side took part in a call: whose telephones rang, and who talked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ingest.domain.calls import CallStage, Direction, Leg, Outcome
+from ingest.telephony.moments import Fact
+
+#: Stages in which the agent named is one whose telephone took part.
+_WITH_AGENT = frozenset(
+    {
+        CallStage.RINGING,
+        CallStage.ANSWERED,
+        CallStage.HELD,
+        CallStage.LEG_ENDED,
+        CallStage.ENDED,
+    }
+)
+
+
+def agent_of(fact: Fact) -> str | None:
+    """Return whose telephone the report is about; None if it is about none."""
+    return fact.event.agent if fact.event.stage in _WITH_AGENT else None
+
+
+def in_order(facts: Iterable[Fact]) -> tuple[str, ...]:
+    """Return the agents of these facts, each once, in the facts' order."""
+    return tuple(dict.fromkeys(agent for fact in facts if (agent := agent_of(fact))))
+
+
+def talked(
+    facts: Sequence[Fact], direction: Direction | None, outcome: Outcome | None
+) -> tuple[str, ...]:
+    """Return the agents who talked, in the order of their first answers."""
+    told = [fact for fact in facts if fact.tells_of_an_answer]
+    told.sort(key=lambda fact: fact.event.answered_at or fact.at)
+    if not told and direction is Direction.OUTBOUND and outcome is Outcome.ANSWERED:
+        return in_order(facts)  # the answer names only the other side
+    return in_order(told)
+
+
+def legs_of(facts: Sequence[Fact]) -> tuple[Leg, ...]:
+    """Return what each telephone did, in the order in which they first took part."""
+    by_agent: dict[str, list[Fact]] = {}
+    for fact in facts:
+        if agent := agent_of(fact):
+            by_agent.setdefault(agent, []).append(fact)
+    return tuple(_leg(agent, own) for agent, own in by_agent.items())
+
+
+def _leg(agent: str, facts: Sequence[Fact]) -> Leg:
+    rings = [fact.at for fact in facts if fact.event.stage is CallStage.RINGING]
+    answers = [
+        fact.event.answered_at or fact.at
+        for fact in facts
+        if fact.event.stage is CallStage.ANSWERED or fact.event.answered_at
+    ]
+    ends = [fact.at for fact in facts if fact.event.stage is CallStage.LEG_ENDED]
+    return Leg(
+        agent=agent,
+        rang_at=min(rings, default=None),
+        answered_at=min(answers, default=None),
+        ended_at=max(ends, default=None),
+    )
