@@ -149,6 +149,7 @@ def load_points(connection: Connection, points: Iterable[str]) -> dict[str, Poin
                 holdings.c.contact_id,
                 holdings.c.from_at,
                 holdings.c.until,
+                holdings.c.recorded_at,
             )
             .where(holdings.c.point.in_(chunk), current(holdings))
             .order_by(holdings.c.from_at, holdings.c.id)
@@ -159,6 +160,7 @@ def load_points(connection: Connection, points: Iterable[str]) -> dict[str, Poin
                     contact=row.contact_id,
                     from_at=row.from_at,
                     until=row.until,
+                    recorded_at=row.recorded_at,
                 )
             )
     decided = point_decisions(connection, wanted)

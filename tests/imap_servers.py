@@ -203,9 +203,12 @@ class Dovecot:
         """Make the server forget the numbering of INBOX: another UIDVALIDITY; restarts it."""
         self.stop()
         home = self.folder / "mail" / user
-        for name in ("dovecot-uidlist*", "dovecot.index*", "dovecot-uidvalidity*"):
-            for path in home.glob(name):
-                path.unlink()
+        uids = home / "dovecot-uidlist"
+        before = re.match(r"3 V(\d+)", uids.read_text())
+        assert before
+        for path in home.glob("dovecot.index*"):
+            path.unlink()
+        uids.write_text(f"3 V{int(before[1]) + 1} N1 G{'0' * 31}1\n")
         self.start()
 
     @contextmanager

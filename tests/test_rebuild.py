@@ -24,14 +24,20 @@ from tests.interleaved import (
 )
 from tests.world import World
 
-PROPERTY = settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    database=None,
+#: Shrinking plays the whole house again for minutes; a failure prints what was played.
+NO_SHRINKING = settings(
     phases=(Phase.explicit, Phase.generate),
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
 )
+SAME_EVERY_TIME = settings(NO_SHRINKING, derandomize=True, database=None)
+
+
+def examples(number: int) -> settings:
+    """Return how a property is tried: always the same few, or as many as `make fuzz` asks for."""
+    if settings.get_current_profile_name() == "fuzz":
+        return settings(NO_SHRINKING, max_examples=settings.get_profile("fuzz").max_examples)
+    return settings(SAME_EVERY_TIME, max_examples=number)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +52,7 @@ def a_copy(company: Company) -> Iterator[World]:
         world.close()
 
 
-@PROPERTY
+@examples(60)
 @given(
     wire=st.lists(deliveries, min_size=3, max_size=10),
     people=st.lists(st.one_of(facts_, judgements), min_size=1, max_size=10),

@@ -140,6 +140,7 @@ class Holding:
     contact: str | None = None
     from_at: datetime = BEGINNING
     until: datetime | None = None  #: None: still
+    recorded_at: datetime = BEGINNING  #: when we learned of it
 
     def valid_at(self, at: datetime) -> bool:
         """Tell whether the client held the point at that moment."""

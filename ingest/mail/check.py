@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from ingest.domain.mailboxes import Mailbox, Tls
 from ingest.mail.folders import INBOX, to_follow
-from ingest.mail.imap import Limits, LoginRefused, Session, connected
+from ingest.mail.imap import Limits, LoginRefused, Session
+from ingest.mail.imap_dial import connected
 from ingest.mail.imap_protocol import ConnectionBroken, InsecureServer, Refused
 
 #: What the follower uses where it is offered, and what it does without.

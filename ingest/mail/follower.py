@@ -10,99 +10,38 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import structlog
 
-from ingest.domain.deliveries import NewDelivery
 from ingest.domain.mailboxes import FolderState, Mailbox, MailboxState, state_to_memory
-from ingest.keeper import Keeper, KeepFailed
-from ingest.mail import cursor as cursors
-from ingest.mail.cursor import Cursor, cursor_name, seen_name
+from ingest.keeper import KeepFailed
+from ingest.mail.cursor import Cursor
+from ingest.mail.desk import Desk, desk_of, pause_name, state_name
 from ingest.mail.folders import INBOX, Folder, to_follow
-from ingest.mail.imap import Limits, LoginRefused, Opened, Session, connected
+from ingest.mail.imap import Limits, LoginRefused, Session
+from ingest.mail.imap_dial import connected
 from ingest.mail.imap_protocol import ConnectionBroken, Refused
-from ingest.mail.taking import Batch, Known, Place, take
+from ingest.mail.pace import Pace, retry_after
+from ingest.mail.watch import Watch
 from storage.log import LogUnavailable
+
+__all__ = ["Desk", "Limits", "Pace", "desk_of", "follow", "pause_name", "state_name"]
 
 log = structlog.get_logger()
 
 #: Reasons for refusing a login that have nothing to do with the password (RFC 5530).
 PASSING_REFUSALS = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "THROTTLED"})
-WINDOW = 5_000  #: messages whose UIDs are listed at once
 PASSING = (ConnectionBroken, Refused, OSError, ValueError, KeepFailed, LogUnavailable)
 REMEMBER_STATE_S = 5.0  #: a state that differs only in its progress is written no more often
 
 
 class Paused(Exception):
     """The mailbox is not followed until a person acts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How often and how much."""
-
-    idle_renew_s: float = 240.0  #: routers and servers cut what is silent for longer
-    poll_s: float = 60.0  #: beneath IDLE: the folder is looked at this often in any case
-    look_s: float = 0.5  #: during the first import new mail is looked for this often
-    list_s: float = 600.0  #: a folder of sent mail made later is found after so long
-    batch: int = 50  #: mails in one transaction
-    batch_bytes: int = 4 * 1024 * 1024  #: in one transaction, or one mail if it is larger
-    retry_first_s: float = 2.0
-    retry_most_s: float = 300.0
-    steady_s: float = 30.0  #: a connection that held so long was a good one
-    login_tries: int = 3  #: a few more may lock the account
-    refusal_tries: int = 6  #: then a mail that the server will not give out is kept without text
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """What a follower needs of the delivery log."""
-
-    keep: Callable[[Sequence[NewDelivery], Mapping[str, Any]], Awaitable[object]]
-    recall: Callable[[Iterable[str]], Awaitable[dict[str, Any]]]  #: names -> what is remembered
-    remember: Callable[[Mapping[str, Any]], Awaitable[None]]
-    full: Callable[[], str | None] = lambda: None  #: why nothing should be read now
-
-
-def desk_of(keeper: Keeper) -> Desk:
-    """Return the desk of a keeper and its log."""
-    held = keeper.log
-
-    def recall(names: Iterable[str]) -> dict[str, Any]:
-        found = {name: held.memory(name) for name in names}
-        return {name: value for name, value in found.items() if value is not None}
-
-    async def remember(memory: Mapping[str, Any]) -> None:
-        await keeper.keep_many([], memory)
-
-    return Desk(
-        keep=keeper.keep_many,
-        recall=lambda names: asyncio.to_thread(recall, list(names)),
-        remember=remember,
-        full=lambda: keeper.full,
-    )
-
-
-def pause_name(mailbox: str) -> str:
-    """Return the name under which a pause is remembered; forgetting it resumes the mailbox."""
-    return f"pause:{mailbox}"
-
-
-def state_name(mailbox: str) -> str:
-    """Return the name under which a mailbox's state is remembered."""
-    return f"mailbox:{mailbox}"
-
-
-def retry_after(failures: int, pace: Pace, chance: float) -> float:
-    """Return how many seconds to wait after so many failures; `chance` from 0 to 1 spreads it."""
-    growing = pace.retry_first_s * 2.0 ** min(failures - 1, 20)
-    return min(pace.retry_most_s, growing) * (0.5 + 0.5 * chance)
 
 
 async def follow(
@@ -211,7 +150,7 @@ class _Follower:
             began = loop.time()
             try:
                 async with self._signed_in() as session:
-                    await _Watch(self, session, folder).watch()
+                    await Watch(self, session, folder).watch()
             except Paused:
                 raise
             except Exception as error:
@@ -292,148 +231,6 @@ class _Follower:
             await self.desk.remember({state_name(self.mailbox.id): state_to_memory(self.state)})
         except (KeepFailed, LogUnavailable):
             self._written = None  # shown again with the next change
-
-
-class _Watch:
-    """One connection's watch over one folder."""
-
-    def __init__(self, follower: _Follower, session: Session, folder: Folder) -> None:
-        self.follower = follower
-        self.session = session
-        self.folder = folder
-        self.pace = follower.pace
-        self.older: list[int] = []  #: UIDs below the cursor, newest first
-        self.older_from = 0  #: sequence number up to which they are still to be listed
-        self.idle_refused = False
-        self.name = cursor_name(follower.mailbox.id, folder.name)
-
-    async def watch(self) -> NoReturn:
-        """Keep what is new, then a batch of what is old, else wait; again and again."""
-        cursor = await self._open()
-        while True:
-            cursor = await self._take_new(cursor)
-            await self.follower.show(self.folder, cursor)
-            if not cursor.complete:
-                cursor = await self._import(cursor)
-                await self.session.noop()
-            elif not await self._wait():
-                cursor = await self._open()
-
-    async def _open(self) -> Cursor:
-        if self.folder.name == INBOX:
-            await self.follower.look_for_folders(self.session)
-        opened = await self.session.open(self.folder.wire_name)
-        self.older, self.older_from = [], opened.exists
-        remembered = (await self.follower.desk.recall([self.name])).get(self.name)
-        return cursors.begin(
-            remembered,
-            uidvalidity=opened.uidvalidity,
-            top=await self._top(opened),
-            exists=opened.exists,
-            now=self.follower.clock(),
-        )
-
-    async def _top(self, opened: Opened) -> int:
-        """Return the UID of the newest message. UIDNEXT is not asked: some servers overstate it."""
-        newest = await self.session.uids_at(opened.exists, opened.exists) if opened.exists else []
-        return max(newest, default=0)
-
-    async def _wait(self) -> bool:
-        """Wait for news; False: time to look at the folder anew."""
-        if self.session.can_idle and not self.idle_refused:
-            try:
-                return await self.session.idle(min(self.pace.idle_renew_s, self.pace.poll_s))
-            except Refused:
-                self.idle_refused = True
-        await asyncio.sleep(self.pace.poll_s)
-        return False
-
-    async def _take_new(self, cursor: Cursor) -> Cursor:
-        uids = await self._uids_above(cursor.high)
-        while uids:
-            batch = await self._batch(cursor, uids[: self.pace.batch])
-            cursor = cursor.up(batch.covered[-1])
-            await self._keep(batch, cursor)
-            uids = uids[len(batch.covered) :]
-        return cursor
-
-    async def _uids_above(self, high: int) -> list[int]:
-        """Return the UIDs above this one, in order; looks from the newest message downwards."""
-        found: set[int] = set()
-        last, width = self.session.exists, self.pace.batch
-        while last > 0:
-            first = max(1, last - width + 1)
-            uids = await self.session.uids_at(first, last)
-            found.update(uid for uid in uids if uid > high)
-            if uids and uids[0] <= high:
-                break
-            last, width = first - 1, min(width * 10, WINDOW)
-        return sorted(found)
-
-    async def _import(self, cursor: Cursor) -> Cursor:
-        """Take older mails until it is time to look for new ones."""
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + self.pace.look_s
-        while True:
-            cursor = await self._take_older(cursor)
-            if cursor.complete or loop.time() >= ends:
-                return cursor
-
-    async def _take_older(self, cursor: Cursor) -> Cursor:
-        await self._list_older(cursor.low)
-        if not self.older:
-            cursor = cursor.finished()
-            await self.follower.desk.remember({self.name: cursors.to_memory(cursor)})
-            return cursor
-        batch = await self._batch(cursor, self.older[: self.pace.batch])
-        cursor = cursor.down(batch.covered[-1], len(batch.deliveries), batch.recognised)
-        await self._keep(batch, cursor)
-        self.older = self.older[len(batch.covered) :]
-        return cursor
-
-    async def _list_older(self, low: int) -> None:
-        """List UIDs below the cursor until there is a batch of them or no more.
-
-        From high sequence numbers to low: when others expunge messages meanwhile, numbers only
-        fall, so that a window may overlap the one before and never leaves a message out.
-        """
-        while len(self.older) < self.pace.batch and self.older_from > 0:
-            first = max(1, self.older_from - WINDOW + 1)
-            below = self.older[-1] if self.older else low
-            uids = await self.session.uids_at(first, self.older_from)
-            self.older += [uid for uid in reversed(uids) if uid < below]
-            self.older_from = first - 1
-
-    async def _batch(self, cursor: Cursor, uids: Sequence[int]) -> Batch:
-        follower = self.follower
-        if reason := follower.desk.full():
-            raise KeepFailed(reason)
-        place = Place(
-            mailbox=follower.mailbox.id,
-            folder=self.folder,
-            uidvalidity=cursor.uidvalidity,
-            received_at=follower.clock(),
-        )
-        known: Known | None = self._known if cursor.recognising else None
-        return await take(
-            self.session,
-            place,
-            uids,
-            limits=follower.limits,
-            most_bytes=self.pace.batch_bytes,
-            known=known,
-            give_up_on=partial(follower.give_up_on, self.folder, cursor.uidvalidity),
-        )
-
-    async def _known(self, identities: Iterable[str]) -> Mapping[str, int]:
-        names = {seen_name(self.follower.mailbox.id, each): each for each in identities}
-        found = await self.follower.desk.recall(names)
-        return {names[name]: size for name, size in found.items()}
-
-    async def _keep(self, batch: Batch, cursor: Cursor) -> None:
-        memory = {**batch.seen, self.name: cursors.to_memory(cursor)}
-        await self.follower.desk.keep(batch.deliveries, memory)
-        await self.follower.show(self.folder, cursor)
 
 
 def _gist(state: MailboxState) -> tuple[object, ...]:

@@ -67,12 +67,13 @@ def match(
         if decision.verdict is PointVerdict.WRONG_NUMBER and at <= decision.at:
             return Mistaken()
     held = [holding for holding in facts.holdings if holding.valid_at(at)]
+    if decision is not None and decision.verdict is PointVerdict.NEVER_LOG:
+        # A person's word outranks what was known before it; a client found later surfaces.
+        held = [holding for holding in held if holding.recorded_at > decision.at]
+        if not held:
+            return Unlinked("unknown", suppressed=True)
     holders = {holding.client for holding in held}
     if len(holders) == 1:
         contacts = {holding.contact for holding in held}
         return Linked(holders.pop(), contacts.pop() if len(contacts) == 1 else None, "exact")
-    if holders:
-        return Unlinked("ambiguous")
-    # A suppressed point that a client turned out to hold was found above, and surfaces.
-    suppressed = decision is not None and decision.verdict is PointVerdict.NEVER_LOG
-    return Unlinked("unknown", suppressed=suppressed)
+    return Unlinked("ambiguous" if holders else "unknown")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import secrets
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -30,6 +32,11 @@ class Changes:
         self._context = context
         self._listeners: set[asyncio.Event] = set()
         self._poller: asyncio.Task[None] | None = None
+        self._salt = secrets.token_bytes(16)
+
+    def mark(self, number: int) -> str:
+        """Return what a page carries of the change it was drawn at; tells no count to anybody."""
+        return hashlib.blake2b(str(number).encode(), key=self._salt, digest_size=8).hexdigest()
 
     async def follow(
         self, request: web.Request, still_welcome: Callable[[], Awaitable[bool]]
@@ -44,6 +51,10 @@ class Changes:
         changed = asyncio.Event()
         self._listeners.add(changed)
         self._look()
+        drawn_at = request.query.get("drawn")
+        latest = await self._last()
+        if drawn_at and latest is not None and drawn_at != self.mark(latest):
+            changed.set()  # something came between drawing the page and listening
         try:
             await response.write(b"retry: 2000\n\n")
             while True:

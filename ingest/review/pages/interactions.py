@@ -1,0 +1,133 @@
+"""Touches: the list with its filters, one touch with all that it was made from, a mail's text."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from aiohttp import web
+from sqlalchemy import Connection
+
+from ingest.domain.calls import Direction
+from ingest.domain.contacts import ContactPoint, PointKind
+from ingest.domain.interactions import FlagKind, Kind, Status
+from ingest.domain.people import Viewer
+from ingest.matching.numbers import to_point
+from ingest.review import mailview, show
+from ingest.review.web import NotFound, Visit
+from storage import decisions, pages, reads
+from storage.reads import InteractionFilter
+
+E = TypeVar("E", bound=StrEnum)
+
+
+async def listing(visit: Visit) -> web.Response:
+    """Show the touches that pass the filter."""
+    wanted, after = filter_of(visit), visit.asked("after", 500) or None
+
+    def ask(connection: Connection, viewer: Viewer) -> dict[str, Any]:
+        client = (
+            reads.client(connection, viewer, wanted.client, now=visit.now)
+            if wanted.client
+            else None
+        )
+        return {
+            "page": reads.list_interactions(connection, viewer, wanted, now=visit.now, after=after),
+            "people": reads.list_employees(connection, viewer, now=visit.now, limit=500).items,
+            "client": client.client if client else None,
+        }
+
+    return await show.page(
+        visit,
+        "interactions.html",
+        area="interactions",
+        asked=visit.asked,
+        filtered=wanted != InteractionFilter(),
+        **await visit.read(ask),
+    )
+
+
+def filter_of(visit: Visit) -> InteractionFilter:
+    """Return what the page's address asks for; words that mean nothing are left out."""
+    return InteractionFilter(
+        from_at=_day(visit, "from"),
+        until=_day(visit, "to", after=timedelta(days=1)),
+        client=visit.asked("client") or None,
+        number=point_of(visit.asked("number")),
+        source=visit.asked("source") or None,
+        status=_one_of(Status, visit.asked("status")),
+        kind=_one_of(Kind, visit.asked("kind")),
+        direction=_one_of(Direction, visit.asked("direction")),
+        employee=visit.asked("employee") or None,
+        line=visit.asked("line") or None,
+        flag_kind=_one_of(FlagKind, visit.asked("flag")),
+        ended=False if visit.asked("now") else None,
+    )
+
+
+def point_of(text: str) -> str | None:
+    """Return the stored spelling of a number or address that a person typed; None for nothing."""
+    if not text:
+        return None
+    try:
+        return str(ContactPoint.parse(text))
+    except ValueError:
+        pass
+    if "@" in text:
+        return str(ContactPoint(PointKind.EMAIL, text.casefold()))
+    return str(to_point(text, "ZZ", ""))
+
+
+def _one_of(words: type[E], text: str) -> E | None:
+    return words(text) if text in set(words) else None
+
+
+def _day(visit: Visit, name: str, *, after: timedelta = timedelta(0)) -> datetime | None:
+    try:
+        day = datetime.fromisoformat(visit.asked(name)).date() + after
+    except (ValueError, OverflowError):
+        return None
+    return datetime.combine(day, time(0), visit.context.zone())
+
+
+async def detail(visit: Visit) -> web.Response:
+    """Show one touch."""
+    key = visit.request.match_info["id"]
+
+    def ask(connection: Connection, viewer: Viewer) -> dict[str, Any]:
+        touch = reads.interaction(connection, viewer, key, now=visit.now)
+        if touch is None:
+            raise NotFound
+        made = (
+            [it for target in touch.keys for it in decisions.of_target(connection, target)]
+            if viewer.sees_everything
+            else []
+        )
+        return {
+            "it": touch,
+            "readings": pages.readings(connection, viewer, touch),
+            "mail": pages.mail_reading(connection, viewer, touch),
+            "body": (
+                reads.mail_body(connection, viewer, touch.id, now=visit.now)
+                if touch.kind is Kind.MAIL
+                else None
+            ),
+            "made": made,
+            "boxes": visit.context.known.directory.mailboxes,
+        }
+
+    return await show.page(
+        visit, "interaction.html", area="interactions", **await visit.read(ask)
+    )
+
+
+async def mail(visit: Visit) -> web.Response:
+    """Answer a mail's HTML, made harmless, for the frame that shows it."""
+    key = visit.request.match_info["id"]
+    body = await visit.read(reads.mail_body, key, now=visit.now)
+    if body is None:
+        raise NotFound
+    return web.Response(
+        text=mailview.document(body.html), content_type="text/html", headers=mailview.HEADERS
+    )

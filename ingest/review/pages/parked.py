@@ -1,0 +1,115 @@
+"""Deliveries that could not be read: why, what they hold, and reading them again after a fix."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import structlog
+from aiohttp import web
+from sqlalchemy import Connection
+
+from ingest.domain.deliveries import Delivery, End
+from ingest.domain.people import Viewer
+from ingest.review import masking, show
+from ingest.review.web import NotFound, Visit, redirect
+from ingest.review.words import _, ngettext
+from storage import pages, reads
+from storage.log import LogUnavailable
+
+log = structlog.get_logger()
+
+
+async def listing(visit: Visit) -> web.Response:
+    """Show what is parked, by reason and one by one; or what was ignored and why."""
+    ignored = visit.asked("end") == "ignored"
+    source, after = visit.asked("source") or None, visit.asked("after", 500) or None
+
+    def ask(connection: Connection, viewer: Viewer) -> dict[str, Any]:
+        end = End.IGNORED if ignored else End.PARKED
+        return {
+            "classes": () if ignored else pages.parked_classes(connection, viewer),
+            "page": reads.list_deliveries(
+                connection, viewer, end, now=visit.now, source=source, after=after
+            ),
+        }
+
+    return await show.page(
+        visit,
+        "parked.html",
+        area="parked",
+        ignored=ignored,
+        said=_said(visit),
+        **await visit.read(ask),
+    )
+
+
+async def detail(visit: Visit) -> web.Response:
+    """Show one delivery: what became of it, and its bytes without secrets."""
+    found = await visit.read(reads.delivery, visit.request.match_info["id"], now=visit.now)
+    if found is None:
+        raise NotFound
+    kept = await asyncio.to_thread(_kept, visit, found.log, found.partition, found.position)
+    fields, values = masking.secrets_of(visit.context.sources().get(found.source))
+    return await show.page(
+        visit,
+        "delivery.html",
+        area="parked",
+        it=found,
+        kept=kept,
+        headers=masking.masked_headers(kept) if kept else [],
+        address=_address(kept, fields, values) if kept else "",
+        body=masking.masked_body(kept.body or b"", fields, values) if kept else "",
+        longer=kept is not None and len(kept.body or b"") > masking.SHOWN_BYTES,
+        said=_said(visit),
+    )
+
+
+async def replay(visit: Visit) -> web.Response:
+    """Read one delivery again."""
+    found = await visit.read(reads.delivery, visit.request.match_info["id"], now=visit.now)
+    if found is None:
+        raise NotFound
+    count = await _replay(visit, [found.id])
+    return redirect(f"/parked/{found.id}?replayed={count}&of=1")
+
+
+async def replay_class(visit: Visit) -> web.Response:
+    """Read again every delivery of one source that waits for one reason."""
+    ids = await visit.read(pages.parked_ids, visit.field("source"), visit.field("reason", 5000))
+    count = await _replay(visit, list(ids))
+    return redirect(f"/parked?replayed={count}&of={len(ids)}")
+
+
+async def _replay(visit: Visit, ids: list[str]) -> int:
+    count = await asyncio.to_thread(visit.context.replay, ids) if ids else 0
+    log.info("delivery.replayed", user=visit.person.user, asked=len(ids), read=count)
+    visit.context.wake()
+    return count
+
+
+def _kept(visit: Visit, name: str, partition: int, position: int) -> Delivery | None:
+    kept = visit.context.logs.get(name)
+    try:
+        return kept.get(partition, position) if kept else None
+    except LogUnavailable:
+        return None
+
+
+def _address(kept: Delivery, fields: tuple[str, ...], values: tuple[str, ...]) -> str:
+    head = kept.head
+    if "method" not in head:
+        return ""
+    query = masking.masked_query(str(head.get("query", "")), fields, values)
+    # What follows the source's name may be the unguessable part that proves the sender.
+    path = f"/hooks/{kept.source}" + (f"/{masking.MASK}" if head.get("path") else "")
+    return f"{head['method']} {path}" + (f"?{query}" if query else "")
+
+
+def _said(visit: Visit) -> str:
+    """Return what the replay before this page came to."""
+    read, asked = visit.asked("replayed"), visit.asked("of")
+    if not (read.isdecimal() and asked.isdecimal() and len(read + asked) < 20):
+        return ""
+    text = ngettext("{n} of {all} delivery was read.", "{n} of {all} deliveries were read.", int(asked))
+    return text.format(n=read, all=asked)
