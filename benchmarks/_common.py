@@ -100,19 +100,34 @@ def company(where: Path, size: int) -> Database:
         with database.write() as connection:
             connection.execute(
                 insert(clients),
-                [{"id": f"c{i}", "name": f"Client {i}", "search": f"client {i}", **common} for i in several],
+                [
+                    {"id": f"c{i}", "name": f"Client {i}", "search": f"client {i}", **common}
+                    for i in several
+                ],
             )
             connection.execute(
                 insert(holdings),
                 [
-                    {"id": f"h{i}", "point": f"tel:{number(i)}", "client_id": f"c{i}", "from_at": BEGINNING, **common}
+                    {
+                        "id": f"h{i}",
+                        "point": f"tel:{number(i)}",
+                        "client_id": f"c{i}",
+                        "from_at": BEGINNING,
+                        **common,
+                    }
                     for i in several
                 ],
             )
             connection.execute(
                 insert(client_primaries),
                 [
-                    {"id": f"p{i}", "client_id": f"c{i}", "from_at": BEGINNING, "employee_id": people[i % 10], **common}
+                    {
+                        "id": f"p{i}",
+                        "client_id": f"c{i}",
+                        "from_at": BEGINNING,
+                        "employee_id": people[i % 10],
+                        **common,
+                    }
                     for i in several
                 ],
             )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from ingest.commands import access, company, tools
 from ingest.commands.calling import call, fail, say, settings
@@ -38,7 +38,11 @@ app.command(tools.check)
 
 
 @app.command
-def serve(*, part: Literal["all", "edges", "core"] = "all") -> None:
+def serve(
+    *,
+    part: Literal["all", "edges", "core"] = "all",
+    parent: Annotated[int | None, Parameter(show=False)] = None,
+) -> None:
     """Run the service until it is asked to end.
 
     Example: KEEPLINE_DATA_DIR=/var/lib/keepline keepline serve
@@ -47,13 +51,15 @@ def serve(*, part: Literal["all", "edges", "core"] = "all") -> None:
     ----------
     part
         With two processes: which of them this one is.
+    parent
+        The process that started it, without which it ends.
     """
     from ingest.app import serve as run
     from ingest.secrets import BadKey
     from storage.owner import AlreadyOwned
 
     try:
-        sys.exit(run(settings(), part))
+        sys.exit(run(settings(), part, parent))
     except (AlreadyOwned, BadKey) as error:
         fail(str(error))
     except OSError as error:

@@ -35,6 +35,8 @@ from storage.owner import DatabaseOwnership, FileOwnership, own_database, own_fi
 log = structlog.get_logger()
 
 RESTART_S = 0.5  #: before a part that died is started again
+RESTART_MOST_S = 10.0  #: the same, when it ends with an error again and again
+PARENT_S = 0.5  #: between looks of a part whether its supervisor lives
 WAIT_FOR_MAIN_S = 60.0
 
 
@@ -180,21 +182,28 @@ async def _wait_for_main(book: Book) -> None:
 # Serving ---------------------------------------------------------------------------------------
 
 
-def serve(settings: Settings, part: str = "all") -> int:
-    """Serve until SIGTERM or Ctrl-C; returns the exit status."""
+def serve(settings: Settings, part: str = "all", parent: int | None = None) -> int:
+    """Serve until SIGTERM or Ctrl-C; returns the exit status.
+
+    A part that a supervisor started ends with it. Raises AlreadyOwned, naming the other process.
+    """
     logs.configure(settings.log_level, settings.log_format)
-    if part == "all" and settings.processes == 2:
-        return run(_supervise(settings))
+    if part != "all":
+        return run(_serve_part(settings, part, parent))
+    with own_file(data_dir_of(settings) / "service"):
+        if settings.processes == 2:
+            own_main(settings).release()  # a core that runs by itself: refused here, not in a loop
+            return run(_supervise(settings))
+        return run(_serve_part(settings, part, None))
+
+
+async def _serve_part(settings: Settings, part: str, parent: int | None) -> int:
     running = {"all": running_all, "edges": running_edges, "core": running_core}[part]
-
-    async def main() -> int:
-        async with running(settings):
-            log.info("service.started", part=part, pid=os.getpid())
-            await until_stopped()
-        log.info("service.stopped", part=part)
-        return 0
-
-    return run(main())
+    async with running(settings):
+        log.info("service.started", part=part, pid=os.getpid())
+        await until_stopped(parent)
+    log.info("service.stopped", part=part)
+    return 0
 
 
 def run(main: Coroutine[Any, Any, int]) -> int:
@@ -206,13 +215,15 @@ def run(main: Coroutine[Any, Any, int]) -> int:
     return int(uvloop.run(main))
 
 
-async def until_stopped() -> None:
-    """Return when the process is asked to end."""
+async def until_stopped(parent: int | None = None) -> None:
+    """Return when the process is asked to end, or when its parent is no more."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+    while not stop.is_set() and parent in (None, os.getppid()):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), PARENT_S if parent else None)
 
 
 async def _supervise(settings: Settings) -> int:
@@ -222,17 +233,21 @@ async def _supervise(settings: Settings) -> int:
     children: dict[str, asyncio.subprocess.Process] = {}
 
     async def keep(part: str) -> None:
+        pause = RESTART_S
+        command = [sys.executable, "-m", "ingest", "serve", "--part", part]
         while not stopping.is_set():
             children[part] = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "ingest", "serve", "--part", part, env=environment
+                *command, "--parent", str(os.getpid()), env=environment
             )
             (settings.data_dir / f"{part}.pid").write_text(f"{children[part].pid}\n")
             status = await children[part].wait()
+            # One that was killed is started at once, one that gives up is given some time.
+            pause = RESTART_S if status <= 0 else min(pause * 2, RESTART_MOST_S)
             if not stopping.is_set():
-                log.warning("part.ended", part=part, status=status)
-                await asyncio.sleep(RESTART_S)
+                log.warning("part.ended", part=part, status=status, seconds=pause)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), pause)
 
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
     load_secrets(settings.key_path, create=True)
     keepers = [asyncio.create_task(keep(part)) for part in ("core", "edges")]
     await until_stopped()

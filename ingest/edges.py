@@ -210,10 +210,13 @@ class Edges:
 
     def report(self) -> dict[str, Any]:
         """Return what health, metrics and pages want to know of the edges, as JSON values."""
+        dirty = self.counters.dirty
+        door = self.counters.snapshot()
+        self.counters.dirty = dirty  # showing is not remembering
         return {
             "full": {name: keeper.full for name, keeper in self.keepers.items()},
             "waiting": {name: keeper.waiting for name, keeper in self.keepers.items()},
-            "door": self.counters.snapshot(),
+            "door": door,
         }
 
 

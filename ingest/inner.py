@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
 from ingest import local
 from ingest.core import Core
+from ingest.custody.office import company_zone
+from ingest.custody.replay import replay
+from ingest.domain.mailboxes import MailboxState, state_from_memory
 from ingest.edges import DOOR_MEMORY, Edges, remembered_states
+from ingest.review.api import add_api
+from ingest.review.context import Context
+from ingest.review.health import add_health, database_check, lag_check, logs_check
+from ingest.review.metrics import Lag, Snapshot, lags, take_snapshot
+from ingest.review.site import build_site
 from ingest.settings import Settings, split_listen
 from storage.log import LogReader, LogUnavailable
 
@@ -83,4 +92,77 @@ class InnerDoor:
 
     def app(self) -> web.Application:
         """Return the application: site, API, health and metrics."""
-        return web.Application()
+        core, database = self.core, self.core.database
+        app = web.Application()
+        build_site(
+            app,
+            Context(
+                database=database,
+                regions=core.book.region,
+                clock=core.clock,
+                zone=self._zone,
+                sources=core.book.sources,
+                door=self._door,
+                mailboxes=self._mailboxes,
+                logs=core.office.logs,
+                replay=self._replay,
+                wake=core.worker.wake,
+                inner_url=self.settings.inner_url,
+            ),
+        )
+        add_api(
+            app,
+            database=database,
+            clock=core.clock,
+            regions=core.book.region,
+            door=self._door,
+            mailboxes=self._mailboxes,
+        )
+        add_health(
+            app,
+            checks={
+                "main database": database_check(database),
+                "delivery logs": logs_check(self.edges.report),
+                "worker": lag_check(self._lags),
+            },
+            snapshot=self._snapshot,
+        )
+        return app
+
+    def _zone(self) -> ZoneInfo:
+        with self.core.database.read() as connection:
+            return company_zone(connection, self.core.clock())
+
+    def _door(self) -> Mapping[str, Any]:
+        return self.edges.report().get("door") or {}
+
+    def _mailboxes(self) -> Mapping[str, MailboxState]:
+        found = {}
+        for mailbox, plain in self.edges.states().items():
+            found[mailbox] = state_from_memory(plain)
+        return found
+
+    def _replay(self, ids: Sequence[str]) -> int:
+        done = replay(self.core.office, tell=lambda done, total: None, ids=ids)
+        return int(done["read"])
+
+    def _lags(self) -> list[Lag]:
+        return lags(self.core.database, self.core.office.logs, self.core.clock())
+
+    def _snapshot(self) -> Snapshot:
+        counters = self.core.worker.counters
+        return take_snapshot(
+            self.core.database,
+            self.core.office.logs,
+            now=self.core.clock(),
+            edges=self.edges.report(),
+            mailboxes=self._mailboxes(),
+            worker={
+                "read": counters.read,
+                "ignored": counters.ignored,
+                "parked": counters.parked,
+                "redecided": counters.redecided,
+                "retries": counters.retries,
+                "batches": counters.batches,
+            },
+        )

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from ingest.domain.calls import Call
 from ingest.domain.directory import Directory
-from ingest.domain.interactions import Policies, Touch, call_key_id
+from ingest.domain.interactions import FlagKind, Policies, Touch, call_key_id
 from ingest.domain.mails import Mail, Sighting
 from ingest.matching.decide import Timeline, decide
 from ingest.matching.touches import (
@@ -37,6 +37,7 @@ CALL_READER = 1  #: raised when a provider's reading changes what it says
 MAIL_READER = 1  #: raised when the reading of mails changes what it says
 
 Regions = Callable[[str], str]  #: source -> region of its national numbers
+Verdict = tuple[FlagKind, str, datetime]  #: what a person decided about a flag, and when
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,15 +162,23 @@ def decide_subjects(
             primary=primaries.get(subject.removeprefix("client:"), ()),
             dismissed=[(kind, at) for kind, verdict, at in about if verdict == "dismiss"],
             acknowledged=[(kind, at) for kind, verdict, at in about if verdict == "ack"],
-            covered=[
-                (point, at)
-                for point in sorted(theirs)
-                for _, verdict, at in verdicts.get(point, ())
-                if verdict == "dismiss"
-            ],
+            covered=_of_points(theirs, verdicts, "dismiss"),
+            seen=_of_points(theirs, verdicts, "ack"),
         )
         results.append(decide(timeline, now_known))
     return derived.write_decided(connection, results, moments, now=now)
+
+
+def _of_points(
+    points: Iterable[str], verdicts: Mapping[str, Sequence[Verdict]], wanted: str
+) -> list[tuple[str, datetime]]:
+    """Return what people decided about flags of these points before they had a client."""
+    return [
+        (point, at)
+        for point in sorted(points)
+        for _, verdict, at in verdicts.get(point, ())
+        if verdict == wanted
+    ]
 
 
 # Fold ------------------------------------------------------------------------------------------

@@ -47,10 +47,16 @@ def read(batch: Sequence[Delivery], sources: Sources, read_mails: ReadMails) -> 
     """Return what each delivery says, in the order given."""
     mails = [it for it in batch if it.log == "mail" and it.body and "resighted" not in it.head]
     read_by_id = dict(zip((it.id for it in mails), _bodies(mails, read_mails), strict=True))
-    return [
-        _read_mail(it, read_by_id.get(it.id)) if it.log == "mail" else _read_call(it, sources)
-        for it in batch
-    ]
+    return [_read_one(it, sources, read_by_id.get(it.id)) for it in batch]
+
+
+def _read_one(delivery: Delivery, sources: Sources, mail: Mail | str | None) -> Reading:
+    try:
+        if delivery.log == "mail":
+            return _read_mail(delivery, mail)
+        return _read_call(delivery, sources)
+    except Exception as error:  # a reader's fault is one delivery's trouble, not its neighbours'
+        return _parked(delivery, f"reading it failed: {type(error).__name__}")
 
 
 def _bodies(mails: Sequence[Delivery], read_mails: ReadMails) -> Sequence[Mail | str]:
@@ -101,15 +107,14 @@ def _read_mail(delivery: Delivery, found: Mail | str | None) -> Reading:
         return _parked(delivery, found)
     if found is None and resighted is None:
         return _parked(delivery, "the raw bytes are empty or have expired by policy")
-    mail = found if found is None or "truncated" not in delivery.head else _truncated(found)
+    mail = found
+    if mail is not None and "truncated" in delivery.head:
+        because = delivery.head.get("truncated_because") or "only its headers were fetched"
+        mail = replace(mail, warnings=(*mail.warnings, str(because)))
     identity = mail.identity if mail is not None else str(resighted)
     return Reading(
         delivery=delivery, end=End.READ, mail=mail, sighting=_sighting(delivery, identity)
     )
-
-
-def _truncated(mail: Mail) -> Mail:
-    return replace(mail, warnings=(*mail.warnings, "too large: only its headers were fetched"))
 
 
 def _sighting(delivery: Delivery, identity: str) -> Sighting:

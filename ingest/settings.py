@@ -44,7 +44,8 @@ class Settings(BaseSettings):
         "http://127.0.0.1:8081", description="address of the inner door as people see it"
     )
     inner_listen: str = Field("127.0.0.1:8081", description="where the inner door listens")
-    processes: Literal[1, 2] = Field(1, description="2: edges and core in processes of their own")
+    # No Literal: a variable is text, and pydantic reads text as a number only for `int`.
+    processes: int = Field(1, ge=1, le=2, description="2: edges and core in their own processes")
     log_partitions: int = Field(4, ge=1, le=64, description="of each delivery log in PostgreSQL")
     trusted_proxies: list[str] = Field([], description="networks whose X-Forwarded-For is believed")
     disk_free_min: float = Field(0.10, ge=0, lt=1, description="below it the door answers 503")

@@ -84,7 +84,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until stopped; a database that is away is waited for."""
-        self._suspects = _read_attempts(self.attempts)
+        self.recall()
         pause = 0.1
         while not self._stop.is_set():
             try:
@@ -93,13 +93,25 @@ class Worker:
             except PASSING as error:
                 self.counters.retries += 1
                 log.warning("worker.waiting", cause=type(error).__name__, seconds=pause)
-                self._marks.clear()
-                self._stop.wait(pause)
-                pause = min(pause * 2, 5.0)
+                pause = self._rest(pause)
+                continue
+            except Exception:  # a fault of ours in one place must not stop all recording
+                log.exception("worker.failed", seconds=pause)
+                pause = self._rest(pause)
                 continue
             if not busy:
                 self._wake.wait(IDLE_S)
                 self._wake.clear()
+
+    def recall(self) -> None:
+        """Find out what an earlier life was at when it died, if it did."""
+        self._suspects = _read_attempts(self.attempts)
+
+    def _rest(self, pause: float) -> float:
+        """Wait before trying again, and look at the logs anew then; returns the next pause."""
+        self._marks.clear()
+        self._stop.wait(pause)
+        return min(pause * 2, 5.0)
 
     def drain(self) -> None:
         """Work until nothing waits, neither deliveries nor decisions to be made anew."""
@@ -149,9 +161,11 @@ class Worker:
             self._park(batch[0], at, "the worker died of it twice")
             return True
         _write_attempt(self.attempts, name, partition, batch, suspect)
-        readings = read(batch, self.sources(), self.read_mails)
-        self._record(readings, at)
-        self.attempts.write_text("")
+        try:
+            readings = read(batch, self.sources(), self.read_mails)
+            self._record(readings, at)
+        finally:  # whatever was raised, the worker lives
+            self.attempts.write_text("")
         return True
 
     def _record(self, readings: Sequence[Reading], at: Mark) -> None:
@@ -268,7 +282,7 @@ class _Suspect:
 
     until: int  #: the last position of them
     alone: int | None  #: the one that was tried by itself
-    crashes: int
+    crashes: int  #: while that one was tried
 
     def parks(self, delivery: Delivery) -> bool:
         return self.crashes >= 2 and delivery.position == self.alone
@@ -278,14 +292,16 @@ def _write_attempt(
     path: Path, name: str, partition: int, batch: Sequence[Delivery], suspect: _Suspect | None
 ) -> None:
     # Not synced: a power cut is no crash of the worker's own making.
+    alone = batch[0].position if len(batch) == 1 else None
+    again = suspect is not None and alone is not None and suspect.alone == alone
     path.write_text(
         json.dumps(
             {
                 "log": name,
                 "partition": partition,
                 "until": suspect.until if suspect else batch[-1].position,
-                "alone": batch[0].position if len(batch) == 1 else None,
-                "crashes": suspect.crashes if suspect and len(batch) == 1 else 0,
+                "alone": alone,
+                "crashes": suspect.crashes if suspect and again else 0,
             }
         )
     )

@@ -226,9 +226,7 @@ def touched(connection: Connection, viewer: Viewer, point: str) -> Touched:
             func.min(touch.occurred_at, type_=touch.occurred_at.type).label("first"),
         )
         .where(
-            touch.id.in_(
-                select(participants.c.interaction_id).where(participants.c.point == point)
-            )
+            touch.id.in_(select(participants.c.interaction_id).where(participants.c.point == point))
         )
         .group_by(touch.kind)
     ).all()
@@ -280,9 +278,7 @@ def last_said(
 # One touch -------------------------------------------------------------------------------------
 
 
-def readings(
-    connection: Connection, viewer: Viewer, touch: InteractionView
-) -> tuple[Reading, ...]:
+def readings(connection: Connection, viewer: Viewer, touch: InteractionView) -> tuple[Reading, ...]:
     """Return every report of a call as read, in order of receipt. Managers see none."""
     if not viewer.sees_everything or touch.kind is not Kind.CALL or touch.suppressed:
         return ()
@@ -331,9 +327,7 @@ def parked_classes(connection: Connection, viewer: Viewer) -> tuple[ParkedClass,
     )
 
 
-def parked_ids(
-    connection: Connection, viewer: Viewer, source: str, reason: str
-) -> tuple[str, ...]:
+def parked_ids(connection: Connection, viewer: Viewer, source: str, reason: str) -> tuple[str, ...]:
     """Return the ids (such as `calls-0-17`) of one class of parked deliveries, the oldest first."""
     if not viewer.sees_everything:
         return ()
@@ -378,9 +372,7 @@ def strange_lines(
         .limit(50)
     )
     return tuple(
-        StrangeLine(
-            point=row.point, source=row.source, touches=row.touches, last_at=row.last_at
-        )
+        StrangeLine(point=row.point, source=row.source, touches=row.touches, last_at=row.last_at)
         for row in rows
     )
 

@@ -131,7 +131,7 @@ def _id_of(row: Any) -> str:
 def visible_clients(viewer: Viewer, now: datetime) -> Select[tuple[str]]:
     """Return the query of the clients a manager may see: whose effective primary he is now."""
     if viewer.employee is None:
-        return select(clients.c.id).where(false())
+        return select(clients.c.id.label("client_id")).where(false())
     mine, later = client_primaries.alias("mine"), client_primaries.alias("later")
     employed = (
         select(employment.c.employed)

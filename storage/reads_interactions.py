@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, false, func, select
 
 from ingest.domain.calls import Direction
 from ingest.domain.contacts import ContactPoint
@@ -64,7 +64,6 @@ class InteractionFilter:
     line: str | None = None  #: id of our line that is shown
     flag: str | None = None  #: id of a flag
     flag_kind: FlagKind | None = None
-    ended: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,19 +184,22 @@ def _conditions(
     connection: Connection, viewer: Viewer, wanted: InteractionFilter, now: datetime
 ) -> list[ColumnElement[bool]]:
     columns = interactions.c
-    plain: list[tuple[Any, ColumnElement[bool]]] = [
-        (wanted.from_at, columns.occurred_at >= wanted.from_at),
-        (wanted.until, columns.occurred_at < wanted.until),
-        (wanted.source, columns.source == wanted.source),
-        (wanted.status, columns.status == wanted.status),
-        (wanted.kind, columns.kind == wanted.kind),
-        (wanted.direction, columns.direction == wanted.direction),
-        (wanted.employee, columns.employee_id == wanted.employee),
-        (wanted.line, columns.own_line == wanted.line),
-        (wanted.ended, columns.ended.is_(wanted.ended)),
+    equal = {
+        columns.source: wanted.source,
+        columns.status: wanted.status,
+        columns.kind: wanted.kind,
+        columns.direction: wanted.direction,
+        columns.employee_id: wanted.employee,
+        columns.own_line: wanted.line,
+    }
+    found: list[ColumnElement[bool]] = [
+        column == value for column, value in equal.items() if value is not None
     ]
-    found = [condition for value, condition in plain if value is not None]
-    found.append(columns.suppressed.is_(False))
+    if wanted.from_at is not None:
+        found.append(columns.occurred_at >= wanted.from_at)
+    if wanted.until is not None:
+        found.append(columns.occurred_at < wanted.until)
+    found.append(columns.suppressed == false())
     found += [_narrow(connection, ids) for ids in _narrowing(viewer, wanted, now)]
     return found
 

@@ -163,7 +163,7 @@ def _parked_of(connection: Connection, origin: str) -> int:
 def today_filters(since: datetime) -> dict[str, InteractionFilter]:
     """Return what each counter of today's page counts; what is due counts from whenever it is."""
     return {
-        "live": InteractionFilter(ended=False),
+        "live": InteractionFilter(status=Status.IN_PROGRESS),
         "calls_today": InteractionFilter(kind=Kind.CALL, from_at=since),
         "mails_today": InteractionFilter(kind=Kind.MAIL, from_at=since),
         "callback_due": InteractionFilter(status=Status.CALLBACK_DUE),

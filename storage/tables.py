@@ -157,6 +157,7 @@ clients = Table(
     *_fact(),
 )
 _current("uq_clients_external_id", clients, "external_id")
+Index("ix_clients_search", clients.c.search, clients.c.id)
 
 contacts = Table(
     "contacts",
@@ -346,6 +347,8 @@ deliveries = Table(
     UniqueConstraint("source", "key"),
 )
 Index("ix_deliveries_end", deliveries.c.end, deliveries.c.received_at)
+Index("ix_deliveries_place", deliveries.c.log, deliveries.c.partition, deliveries.c.position)
+Index("ix_deliveries_source", deliveries.c.source, deliveries.c.received_at)
 
 call_keys = Table(
     "call_keys",
@@ -385,7 +388,14 @@ interactions = Table(
     Column("answers", Text, nullable=False),
     Column("details", Text, nullable=False),
 )
-Index("ix_interactions_status", interactions.c.status, interactions.c.occurred_at)
+Index("ix_interactions_source", interactions.c.source, interactions.c.occurred_at)
+# With `suppressed`, the counters of today's page are counted from the index alone.
+Index(
+    "ix_interactions_status",
+    interactions.c.status,
+    interactions.c.suppressed,
+    interactions.c.occurred_at,
+)
 Index("ix_interactions_employee", interactions.c.employee_id, interactions.c.occurred_at)
 
 participants = Table(

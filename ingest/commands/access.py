@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets as random
-import getpass
 import sys
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from ingest.commands.calling import call, fail, say, settings, table
-from ingest.custody.accounts import parse_config, parse_pairs
-from ingest.local import Refused
-from ingest.mail.check import check as check_steps
-from ingest.review.passwords import hash_password
 
 source = App(name="source", help="Sources: accounts at PBX providers that post to us.")
 mailbox = App(name="mailbox", help="Mailboxes of the company that are followed.")
@@ -62,6 +55,9 @@ def add_source(
     set
         NAME=VALUE: a setting of that provider.
     """
+    from ingest.custody.accounts import parse_config
+    from ingest.local import Refused
+
     try:
         config = parse_config(set or [])
         secrets = _secrets(secret)
@@ -109,6 +105,8 @@ def rotate_source(
       keepline source rotate office --secret vpbx_api_salt=NEW
       keepline source rotate office --end-old
     """
+    from ingest.local import Refused
+
     try:
         secrets = _secrets(secret)
     except Refused as error:
@@ -118,6 +116,8 @@ def rotate_source(
 
 
 def _secrets(pairs: list[str] | None) -> dict[str, str]:
+    from ingest.custody.accounts import parse_pairs
+
     found = parse_pairs(pairs or [], "--secret")
     return {
         name: sys.stdin.readline().rstrip("\n") if value == "-" else value
@@ -156,6 +156,8 @@ def add_mailbox(
     ca_file
         PEM file of the company's own certificate authority.
     """
+    import getpass
+
     if password == "-":
         if sys.stdin.isatty():
             password = getpass.getpass(f"Password of {login or address}: ")
@@ -198,7 +200,10 @@ def check_mailbox(address: str) -> None:
 
     Example: keepline mailbox check manager1@example.org
     """
+    import asyncio
+
     from ingest.accounts import Book
+    from ingest.mail.check import check as check_steps
     from ingest.secrets import load_secrets
     from storage.database import Database
 
@@ -240,7 +245,11 @@ def add_user(
       keepline user add olga --name "Ольга Орлова" --role supervisor
       keepline user add petrov --name "Пётр Петров" --role manager --employee petrov
     """
-    made = password or random.token_urlsafe(12)
+    import secrets
+
+    from ingest.review.passwords import hash_password
+
+    made = password or secrets.token_urlsafe(12)
     if len(made) < SHORTEST_PASSWORD:
         fail(f"--password: at least {SHORTEST_PASSWORD} characters")
     call(

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ingest import local
-from ingest.accounts import Book
-from ingest.app import log_readers, own_main
-from ingest.children import Failure, Readers
-from ingest.custody.commands import COMMANDS
-from ingest.custody.office import Office
-from ingest.domain.mails import Mail
-from ingest.mail.message import parse
-from ingest.secrets import BadKey, load_secrets
-from ingest.settings import BadSettings, Settings, load_settings
-from storage.database import Database
-from storage.owner import AlreadyOwned
-from storage.schema import migrate
+if TYPE_CHECKING:
+    from ingest.custody.office import Office
+    from ingest.settings import Settings
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
-Tell = local.Tell
+Tell = Callable[[int, int], None]
 
 
 def fail(message: str, status: int = 1) -> NoReturn:
@@ -39,6 +27,8 @@ def fail(message: str, status: int = 1) -> NoReturn:
 
 def settings() -> Settings:
     """Return the settings, or end with the sentence that says which one is wrong."""
+    from ingest.settings import BadSettings, load_settings
+
     try:
         return load_settings()
     except BadSettings as error:
@@ -47,14 +37,17 @@ def settings() -> Settings:
 
 def call(do: str, *, title: str | None = None, **arguments: Any) -> Any:
     """Run a command in the running core, or here if nothing runs; ends the process if refused."""
+    from ingest import local
+    from ingest.secrets import BadKey
+    from storage.owner import AlreadyOwned
+
     chosen = settings()
     with told(title) as tell:
         try:
             try:
                 return local.ask(chosen.core_socket, do, arguments, tell)
             except local.NotRunning:
-                with office(chosen) as here:
-                    return COMMANDS[do](here, tell=tell, **arguments)
+                return _call_here(chosen, do, tell, arguments)
         except local.Refused as error:
             fail(str(error))
         except AlreadyOwned as error:
@@ -63,9 +56,28 @@ def call(do: str, *, title: str | None = None, **arguments: Any) -> Any:
             fail(str(error))
 
 
+def _call_here(chosen: Settings, do: str, tell: Tell, arguments: Mapping[str, Any]) -> Any:
+    from ingest.custody.commands import COMMANDS
+
+    with office(chosen) as here:
+        return COMMANDS[do](here, tell=tell, **arguments)
+
+
 @contextmanager
 def office(chosen: Settings) -> Iterator[Office]:
     """Own the main database for one command."""
+    from datetime import UTC, datetime
+
+    from ingest.accounts import Book
+    from ingest.app import log_readers, own_main
+    from ingest.children import Failure, Readers
+    from ingest.custody.office import Office
+    from ingest.domain.mails import Mail
+    from ingest.mail.message import parse
+    from ingest.secrets import load_secrets
+    from storage.database import Database
+    from storage.schema import migrate
+
     secrets = load_secrets(chosen.key_path, create=True)
     with own_main(chosen):
         database = Database(chosen.main_url)
@@ -98,6 +110,14 @@ def told(title: str | None) -> Iterator[Tell]:
     if title is None or not errors.is_terminal:
         yield lambda done, total: None
         return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

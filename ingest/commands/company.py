@@ -8,8 +8,6 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from ingest.commands.calling import call, fail, say, table, told
-from ingest.custody.imports import read_csv
-from ingest.local import Refused
 
 IMPORT_SLICE = 500
 
@@ -122,6 +120,9 @@ def import_(kind: Literal["clients", "employees", "lines"], file: Path) -> None:
 
     Example: keepline import clients clients.csv
     """
+    from ingest.custody.imports import read_csv
+    from ingest.local import Refused
+
     if not file.is_file():
         fail(f"FILE: there is no file {file}")
     try:

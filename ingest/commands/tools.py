@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from sqlalchemy.exc import SQLAlchemyError
 
-from ingest.accounts import Book
-from ingest.app import log_readers
-from ingest.children import Failure, Readers
 from ingest.commands.calling import errors, fail, say, settings
-from ingest.custody.export import find, shown
-from ingest.mail.message import parse
-from ingest.mail.report import as_json as mail_as_json
-from ingest.matching.numbers import as_json, normalise
-from ingest.secrets import BadKey, Secrets, load_secrets
-from ingest.settings import Settings, split_listen
-from ingest.telephony.conformance import main as run_conformance
-from storage.database import Database
-from storage.log import LogUnavailable
-from storage.sources import load_mailboxes, load_sources
+
+if TYPE_CHECKING:
+    from ingest.secrets import Secrets
+    from ingest.settings import Settings
 
 
 def normalise_(text: str, *, region: str = "ZZ") -> None:
@@ -44,6 +31,8 @@ def normalise_(text: str, *, region: str = "ZZ") -> None:
     region
         Region of national numbers, such as RU.
     """
+    from ingest.matching.numbers import as_json, normalise
+
     if text != "-":
         print(json.dumps(as_json(normalise(text, region)), ensure_ascii=False))
         return
@@ -59,6 +48,10 @@ def parse_mail(file: Path) -> None:
 
     Example: keepline parse-mail message.eml
     """
+    from ingest.children import Failure, Readers
+    from ingest.mail.message import parse
+    from ingest.mail.report import as_json
+
     try:
         raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
@@ -67,7 +60,7 @@ def parse_mail(file: Path) -> None:
         mail = readers.read(raw)
     if isinstance(mail, Failure):
         fail(f"{file}: {mail.reason}")
-    print(json.dumps(mail_as_json(mail), ensure_ascii=False, indent=2))
+    print(json.dumps(as_json(mail), ensure_ascii=False, indent=2))
 
 
 def conformance(directory: Path) -> None:
@@ -75,6 +68,8 @@ def conformance(directory: Path) -> None:
 
     Example: keepline conformance tests/telephony/providers
     """
+    from ingest.telephony.conformance import main as run_conformance
+
     if not directory.is_dir():
         fail(f"DIR: there is no directory {directory}")
     sys.exit(run_conformance(str(directory)))
@@ -94,6 +89,13 @@ def export(delivery: str, *, raw: Annotated[bool, Parameter(negative="")] = Fals
     raw
         Write the body's octets alone, unmasked.
     """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from ingest.app import log_readers
+    from ingest.custody.export import find, shown
+    from storage.database import Database
+    from storage.log import LogUnavailable
+
     chosen = settings()
     database = Database(chosen.main_url, writable=False)
     logs = log_readers(chosen)
@@ -134,6 +136,11 @@ def check(*, health: Annotated[bool, Parameter(negative="")] = False) -> None:
 
 
 def _health(chosen: Settings) -> int:
+    import urllib.error
+    import urllib.request
+
+    from ingest.settings import split_listen
+
     host, port = split_listen(chosen.inner_listen)
     if host in ("0.0.0.0", "::"):  # noqa: S104
         host = "127.0.0.1"
@@ -150,6 +157,10 @@ def _health(chosen: Settings) -> int:
 
 
 def _checks(chosen: Settings) -> list[tuple[bool, str]]:
+    import sqlite3
+
+    from ingest.secrets import BadKey, load_secrets
+
     found: list[tuple[bool, str]] = [(True, "settings: every value can be used")]
     data = chosen.data_dir
     writable = os.access(data if data.exists() else data.absolute().parent, os.W_OK)
@@ -175,6 +186,10 @@ def _checks(chosen: Settings) -> list[tuple[bool, str]]:
 
 
 def _database_check(chosen: Settings, secrets: Secrets) -> tuple[bool, str]:
+    from ingest.accounts import Book
+    from storage.database import Database
+    from storage.sources import load_mailboxes, load_sources
+
     if not chosen.database_url and not chosen.main_file.exists():
         return False, "main database: not there yet; run `keepline init --zone ... --region ...`"
     database = Database(chosen.main_url, writable=False)

@@ -11,7 +11,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -108,7 +108,8 @@ class _Follower:
             except* Paused as group:
                 reason = str(group.exceptions[0])
         log.warning("mailbox.paused", mailbox=self.mailbox.id, reason=reason)
-        await self._show(paused=reason, error=None)
+        folders = tuple(replace(folder, connected=False) for folder in self.state.folders)
+        await self._show(paused=reason, error=None, folders=folders)
 
     async def _paused_before(self) -> str | None:
         name = pause_name(self.mailbox.id)
@@ -180,7 +181,7 @@ class _Follower:
             if self._refusals < self.pace.login_tries:
                 raise
             reason = (
-                f"The mail server refused the login {self._refusals} times: {refusal.text} "
+                f"The mail server refused the login {self._refusals} times: {_brief(refusal)}. "
                 "Correct login or password of the mailbox; it then resumes."
             )
             pause = {
@@ -188,7 +189,8 @@ class _Follower:
                 "reason": reason,
                 "at": self.clock().isoformat(),
             }
-            await self.desk.remember({pause_name(self.mailbox.id): pause})
+            with suppress(KeepFailed, LogUnavailable):  # pausing matters more than remembering it
+                await self.desk.remember({pause_name(self.mailbox.id): pause})
             raise Paused(reason) from refusal
         self._refusals = 0
 

@@ -7,6 +7,8 @@ import ipaddress
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import lru_cache
+from pathlib import Path
 
 from ingest.domain.mailboxes import Mailbox, Tls
 from ingest.mail.imap import Limits, Session
@@ -53,7 +55,14 @@ async def _dial(mailbox: Mailbox, limits: Limits) -> Session:
 
 def tls_context(mailbox: Mailbox) -> ssl.SSLContext:
     """Return what checks the server's certificate and name. Reads files: call it in a thread."""
-    return ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=mailbox.ca_file)
+    changed_at = Path(mailbox.ca_file).stat().st_mtime_ns if mailbox.ca_file else 0
+    return _context(mailbox.ca_file, changed_at)
+
+
+@lru_cache(maxsize=32)
+def _context(ca_file: str | None, changed_at: int) -> ssl.SSLContext:
+    """Return one context for all connections that trust the same: each holds all authorities."""
+    return ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca_file)
 
 
 def _refuse_strangers(protocol: CarefulProtocol) -> None:

@@ -7,7 +7,7 @@ is a literal. What stands in a literal is never looked at for syntax.
 from __future__ import annotations
 
 import re
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -18,7 +18,6 @@ Token = bytes | bytearray | None | list["Token"]
 DEEPEST = 64  #: levels of parentheses in one answer
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f]")
 _ENCODED = re.compile(rb"&([A-Za-z0-9+,]*)-")
-_PLAIN = re.compile(r"[\x20-\x7e]+")
 _LITERAL_MARK = re.compile(rb"~?\{\d+\}$")
 _TOKEN = re.compile(
     rb"""\s*(?:(?P<open>\()|(?P<close>\))|"(?P<quoted>(?:[^"\\]|\\.)*)"|"""
@@ -41,25 +40,11 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def to_wire_name(name: str) -> str:
-    """Return a folder's name in modified UTF-7 (RFC 3501, section 5.1.3), not yet quoted."""
-    pieces: list[str] = []
-    at = 0
-    for plain in _PLAIN.finditer(name):
-        pieces += [_shifted(name[at : plain.start()]), plain.group().replace("&", "&-")]
-        at = plain.end()
-    return "".join([*pieces, _shifted(name[at:])])
-
-
-def _shifted(text: str) -> str:
-    if not text:
-        return ""
-    octets = b64encode(text.encode("utf-16-be")).rstrip(b"=").replace(b"/", b",")
-    return f"&{octets.decode()}-"
-
-
 def from_wire_name(name: bytes) -> str:
-    """Return a folder's name as people read it; what is no modified UTF-7 stays as it is."""
+    """Return a folder's name as people read it, from modified UTF-7 (RFC 3501, section 5.1.3).
+
+    What is no modified UTF-7 stays as it is.
+    """
     try:
         return _ENCODED.sub(_unshifted, name).decode()
     except (ValueError, UnicodeError):

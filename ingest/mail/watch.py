@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import partial
 from typing import NoReturn, Protocol
 
+import structlog
+
 from ingest.domain.mailboxes import Mailbox
 from ingest.keeper import KeepFailed
 from ingest.mail import cursor as cursors
@@ -18,6 +20,8 @@ from ingest.mail.imap import Limits, Opened, Session
 from ingest.mail.imap_protocol import Refused
 from ingest.mail.pace import Pace
 from ingest.mail.taking import Batch, Known, Place, take
+
+log = structlog.get_logger()
 
 WINDOW = 5_000  #: messages whose UIDs are listed at once
 
@@ -72,13 +76,17 @@ class Watch:
         opened = await self.session.open(self.folder.wire_name)
         self.older, self.older_from = [], opened.exists
         remembered = (await self.follower.desk.recall([self.name])).get(self.name)
-        return cursors.begin(
+        cursor = cursors.begin(
             remembered,
             uidvalidity=opened.uidvalidity,
             top=await self._top(opened),
             exists=opened.exists,
             now=self.follower.clock(),
         )
+        if remembered and remembered["uidvalidity"] != cursor.uidvalidity:
+            mailbox = self.follower.mailbox.id
+            log.warning("folder.renumbered", mailbox=mailbox, folder=self.folder.name)
+        return cursor
 
     async def _top(self, opened: Opened) -> int:
         """Return the UID of the newest message. UIDNEXT is not asked: some servers overstate it."""

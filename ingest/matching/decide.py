@@ -42,6 +42,7 @@ class Timeline:
     dismissed: Sequence[tuple[FlagKind, datetime]] = ()  #: flags a person dismissed, and when
     acknowledged: Sequence[tuple[FlagKind, datetime]] = ()
     covered: Sequence[tuple[str, datetime]] = ()  #: points whose flags were dismissed, and when
+    seen: Sequence[tuple[str, datetime]] = ()  #: points whose flags were acknowledged, and when
 
     @property
     def is_client(self) -> bool:
@@ -123,8 +124,7 @@ class _Open:
     departed: str | None
     line: str | None
     orphan: bool  #: a touch of an orphaned client raised or joined it
-    touches: list[str] = field(default_factory=list)
-    last_at: datetime | None = None
+    touches: list[Moment] = field(default_factory=list)
     closed_at: datetime | None = None
     closed_why: str | None = None
 
@@ -183,23 +183,19 @@ def _turning_points(timeline: Timeline, directory: Directory) -> set[datetime]:
 
 def _turn(story: _Story, timeline: Timeline, at: datetime, directory: Directory) -> None:
     """Note who is primary now, and whether the client has just lost the one it had."""
-    story.named = named_at(timeline.primary, at)
+    before, story.named = story.named, named_at(timeline.primary, at)
     if story.named is None:
         return
     story.had_primary = True
     left = directory.left(story.named, at)
     if left is None:
         return
-    # A second leaver who was named while still here is a new loss; being named when already
-    # gone is a loss only where there was none before.
-    lost_anew = story.departed != story.named and _left_while_named(timeline, story.named, left)
+    # Leaving while named is a loss, each time; being named when already gone is one only where
+    # there was none before.
+    lost_anew = left == at and story.named == before
     if story.orphan_since is None or lost_anew:
         story.orphan_since, story.departed = at, story.named
         story.reached.clear()
-
-
-def _left_while_named(timeline: Timeline, employee: str, left: datetime) -> bool:
-    return named_at(timeline.primary, left) == employee
 
 
 def _hand_over(story: _Story, at: datetime, directory: Directory) -> None:
@@ -259,8 +255,7 @@ def _raise_flag(story: _Story, timeline: Timeline, moment: Moment, directory: Di
         flag = _Open(kind, number, moment.occurred_at, moment.id, departed, line, orphan)
         story.open[kind] = flag
         story.told.append(flag)
-    flag.touches.append(moment.id)
-    flag.last_at = moment.occurred_at
+    flag.touches.append(moment)
     flag.line = line or flag.line
     if orphan:
         flag.orphan, flag.departed = True, departed
@@ -300,28 +295,37 @@ def is_unheld(dialled: Sequence[str], at: datetime, directory: Directory) -> boo
 
 
 def _told(flag: _Open, timeline: Timeline) -> Flag:
-    assert flag.last_at is not None
-    acknowledged = [
-        at
-        for kind, at in timeline.acknowledged
-        if kind is flag.kind
-        and at >= flag.last_at
-        and (flag.closed_at is None or at <= flag.closed_at)
-    ]
     return Flag(
         subject=timeline.subject,
         kind=flag.kind,
         number=flag.number,
         opened_at=flag.opened_at,
         opened_by=flag.opened_by,
-        touches=tuple(flag.touches),
-        last_at=flag.last_at,
+        touches=tuple(touch.id for touch in flag.touches),
+        last_at=flag.touches[-1].occurred_at,
         departed=flag.departed,
         line=flag.line,
         closed_at=flag.closed_at,
         closed_why=flag.closed_why,
-        acknowledged_at=max(acknowledged, default=None),
+        acknowledged_at=_acknowledged_at(flag, timeline),
     )
+
+
+def _acknowledged_at(flag: _Open, timeline: Timeline) -> datetime | None:
+    """Return when a person acknowledged every touch of a flag, before it closed; None: not all."""
+    of_all = [at for kind, at in timeline.acknowledged if kind is flag.kind]
+    latest = []
+    for touch in flag.touches:
+        of_its_point = [at for point, at in timeline.seen if point == touch.point]
+        acknowledged = [
+            at
+            for at in (*of_all, *of_its_point)
+            if at >= touch.occurred_at and (flag.closed_at is None or at <= flag.closed_at)
+        ]
+        if not acknowledged:
+            return None
+        latest.append(max(acknowledged))
+    return max(latest)
 
 
 # Review ----------------------------------------------------------------------------------------

@@ -298,6 +298,8 @@ def touch_of_mail(mail: Mail, sightings: Sequence[Sighting], known: Knowledge) -
         parts += [Participant(point=box, role=Role.LINE, side=Side.OWN) for box in seen_by]
         lines = [line.id for box in seen_by if (line := directory.line_of(box)) is not None]
     sender = next((part for part in parts if part.role is Role.FROM), None)
+    if any(part.client for part in parts):
+        sender = None  # what was decided about a stranger hides no client beside him
     suppressed = sender is not None and _is_suppressed(known, sender.point, at)
     mistaken = sender is not None and isinstance(known.match(sender.point, at), Mistaken)
     touch = Touch(
@@ -400,8 +402,8 @@ def _own_lines(
 
 def _mailboxes(directory: Directory, sightings: Sequence[Sighting]) -> list[ContactPoint]:
     """Return the addresses of the mailboxes that saw the mail."""
-    addresses = {directory.mailboxes.get(seen.mailbox) for seen in sightings}
-    return [ContactPoint(PointKind.EMAIL, text) for text in sorted(addresses - {None, ""})]
+    addresses = {directory.mailboxes.get(seen.mailbox, "") for seen in sightings}
+    return [ContactPoint(PointKind.EMAIL, text) for text in sorted(addresses) if text]
 
 
 # Opinion ---------------------------------------------------------------------------------------

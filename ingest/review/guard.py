@@ -95,7 +95,7 @@ class Guard:
         return found.viewer if found else None
 
     async def welcome(self, session: str | None, viewer: Viewer) -> bool:
-        """Tell whether the session still belongs to that person, as open streams ask now and then."""
+        """Tell whether the session still belongs to that person, as open streams ask."""
         return await self._viewer(session) == viewer
 
     async def _form(self, request: web.Request, session: str | None) -> Mapping[str, Any]:
@@ -134,6 +134,8 @@ class Guard:
             signed_in=viewer is not None,
         )
         headers = {"X-Fragment": "1"} if fragment else {}
+        if fragment and request.method not in csrf.SAFE_METHODS:
+            headers |= {"HX-Retarget": "#dialog", "HX-Reswap": "innerHTML"}
         return web.Response(status=status, text=text, content_type="text/html", headers=headers)
 
 
@@ -175,8 +177,11 @@ def errors_as_pages(guard: Guard, *, except_under: tuple[str, ...]) -> Any:
                 raise
             refused = guard.refuse(request, error.status, _MEANINGS.get(error.status, error.reason))
             refused.headers.update(
-                {name: error.headers[name] for name in ("Allow", "Retry-After")
-                 if name in error.headers}
+                {
+                    name: error.headers[name]
+                    for name in ("Allow", "Retry-After")
+                    if name in error.headers
+                }
             )
             return refused
         except Exception as error:

@@ -10,6 +10,7 @@ import asyncio
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import msgspec
 import structlog
@@ -78,7 +79,8 @@ class Prober:
     async def ask(self) -> dict[str, str | None]:
         """Return what each check says within CHECK_S; one without an answer says so."""
         running = {name: self._started(name) for name in self._checks}
-        await asyncio.wait(running.values(), timeout=CHECK_S)
+        if running:
+            await asyncio.wait(running.values(), timeout=CHECK_S)
         return {name: _said(future) for name, future in running.items()}
 
     async def run(self, work: Callable[[], bytes]) -> bytes:
@@ -139,7 +141,7 @@ def lag_check(lags: Callable[[], Sequence[Lag]], most_s: float = 60.0) -> Check:
     return check
 
 
-def logs_check(report: Callable[[], Mapping[str, object]]) -> Check:
+def logs_check(report: Callable[[], Mapping[str, Any]]) -> Check:
     """Return the check that the edges answer, and that no delivery log refuses new senders.
 
     `report` is what the edges say: `away`, and `full` by log.

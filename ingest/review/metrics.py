@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 from sqlalchemy import func, or_, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.domain.deliveries import End
 from ingest.domain.mailboxes import MailboxState
@@ -79,14 +80,18 @@ def lags(database: Database, logs: Mapping[str, LogReader], now: datetime) -> li
 
 def _lag(log: LogReader, name: str, partition: int, position: int, now: datetime) -> Lag:
     rows = max(0, log.bounds(partition).last - position)
-    waiting_since = None
-    if rows:
-        first = log.imprint(partition, position + 1)
-        if first is None:  # positions may leave gaps
-            first = next(iter(log.read(partition, position, 1, max_bytes=1)), None)
-        waiting_since = first.received_at if first else None
-    seconds = max(0.0, (now - waiting_since).total_seconds()) if waiting_since else 0.0
+    since = _received_after(log, partition, position) if rows else None
+    seconds = max(0.0, (now - since).total_seconds()) if since else 0.0
     return Lag(log=name, partition=partition, rows=rows, seconds=seconds)
+
+
+def _received_after(log: LogReader, partition: int, position: int) -> datetime | None:
+    """Return when the first delivery beyond that position came, without its bytes if possible."""
+    imprint = log.imprint(partition, position + 1)
+    if imprint is not None:
+        return imprint.received_at
+    # Positions may leave gaps.
+    return next((it.received_at for it in log.read(partition, position, 1, max_bytes=1)), None)
 
 
 def stored(database: Database, now: datetime) -> Stored:
@@ -133,8 +138,6 @@ def take_snapshot(
 
 
 def _or_none(learn: Callable[[], Any]) -> Any:
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         return learn()
     except (LogUnavailable, SQLAlchemyError):

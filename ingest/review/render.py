@@ -88,7 +88,7 @@ def environment(static: Mapping[str, StaticFile]) -> Environment:
         initials=initials,
         word=lambda value, table: getattr(words, table).get(str(value), str(value)),
         status_tone=lambda value: words.STATUS_TONES.get(str(value), ""),
-        day=day,
+        size=size,
     )
     return env
 
@@ -145,6 +145,15 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def size(octets: int) -> str:
+    """Return a size in the largest unit that it fills."""
+    if octets < 1024:
+        return f"{octets} B"
+    if octets < 1024 * 1024:
+        return f"{octets / 1024:.0f} KiB"
+    return f"{octets / 1024 / 1024:.1f} MiB"
+
+
 def initials(name: str) -> str:
     """Return the one or two letters that stand for a person or firm."""
     letters = [word[0] for word in name.split() if word[0].isalnum()]
@@ -161,6 +170,18 @@ class Times:
     def full(self, moment: datetime) -> str:
         """Return date and time to the second, with the zone's name."""
         return f"{moment.astimezone(self.zone):%d %b %Y, %H:%M:%S %Z}"
+
+    def second(self, moment: datetime | str | None) -> str:
+        """Return the time of day to the second; "" for no moment."""
+        if moment is None:
+            return ""
+        known = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+        return f"{known.astimezone(self.zone):%H:%M:%S}"
+
+    def long_day(self, moment: datetime) -> str:
+        """Return a day with its weekday and the zone that its times are in."""
+        local = moment.astimezone(self.zone)
+        return f"{local:%A}, {day(local.date())} {local:%Y} · {local:%Z}"
 
     def clock(self, moment: datetime) -> str:
         """Return the time of day."""

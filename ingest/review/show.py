@@ -55,7 +55,6 @@ async def page(
         redeciding=badges.redeciding,
         drawn=show.changes.mark(number),
         here=visit.request.path_qs,
-        toast=None,
         **values,
     )
 

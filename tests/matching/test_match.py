@@ -40,7 +40,10 @@ def whose(
 ) -> Match:
     ours = {str(it): Line(id=str(it), kind=LineKind.SIM, point=it) for it in lines}
     return match(
-        point, at or may(5), Directory(by_point=ours), PointFacts(holdings=holdings, decision=decision)
+        point,
+        at or may(5),
+        Directory(by_point=ours),
+        PointFacts(holdings=holdings, decision=decision),
     )
 
 

@@ -61,9 +61,7 @@ async def card(visit: Visit) -> web.Response:
             "page": reads.list_interactions(
                 connection, viewer, InteractionFilter(client=key), now=visit.now, after=after
             ),
-            "said": pages.last_said(
-                connection, viewer, f"client:{key}", visit.now, now=visit.now
-            ),
+            "said": pages.last_said(connection, viewer, f"client:{key}", visit.now, now=visit.now),
         }
 
     return await show.page(visit, "client.html", area="clients", **await visit.read(ask))

@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from ingest.domain.people import Viewer
 from ingest.review import show
 from ingest.review.web import NotFound, Visit
-from storage import pages, reads
 from storage import decisions as decided
+from storage import pages, reads
 from storage.reads import FlagFilter, FlagOrder, InteractionFilter
 
 
@@ -22,15 +22,19 @@ async def listing(visit: Visit) -> web.Response:
     def ask(connection: Connection, viewer: Viewer) -> dict[str, Any]:
         wanted = FlagFilter(open=not closed)
         page = reads.list_flags(
-            connection, viewer, wanted, now=visit.now, order=FlagOrder.TOUCHED, after=after, limit=30
+            connection,
+            viewer,
+            wanted,
+            now=visit.now,
+            order=FlagOrder.TOUCHED,
+            after=after,
+            limit=30,
         )
         return {
             "page": page,
             "total": reads.count_flags(connection, viewer, wanted, now=visit.now),
             "said": {
-                it.id: pages.last_said(
-                    connection, viewer, it.subject, it.opened_at, now=visit.now
-                )
+                it.id: pages.last_said(connection, viewer, it.subject, it.opened_at, now=visit.now)
                 for it in page.items
             },
         }

@@ -114,12 +114,13 @@ async def detail(visit: Visit) -> web.Response:
                 else None
             ),
             "made": made,
-            "boxes": visit.context.known.directory.mailboxes,
+            "boxes": {
+                box.id: box.address
+                for box in reads.list_mailboxes(connection, viewer, now=visit.now)
+            },
         }
 
-    return await show.page(
-        visit, "interaction.html", area="interactions", **await visit.read(ask)
-    )
+    return await show.page(visit, "interaction.html", area="interactions", **await visit.read(ask))
 
 
 async def mail(visit: Visit) -> web.Response:

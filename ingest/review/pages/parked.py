@@ -13,7 +13,7 @@ from ingest.domain.deliveries import Delivery, End
 from ingest.domain.people import Viewer
 from ingest.review import masking, show
 from ingest.review.web import NotFound, Visit, redirect
-from ingest.review.words import _, ngettext
+from ingest.review.words import ngettext
 from storage import pages, reads
 from storage.log import LogUnavailable
 
@@ -111,5 +111,7 @@ def _said(visit: Visit) -> str:
     read, asked = visit.asked("replayed"), visit.asked("of")
     if not (read.isdecimal() and asked.isdecimal() and len(read + asked) < 20):
         return ""
-    text = ngettext("{n} of {all} delivery was read.", "{n} of {all} deliveries were read.", int(asked))
+    text = ngettext(
+        "{n} of {all} delivery was read.", "{n} of {all} deliveries were read.", int(asked)
+    )
     return text.format(n=read, all=asked)

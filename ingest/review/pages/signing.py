@@ -40,7 +40,9 @@ async def sign_in(visit: Visit) -> web.Response:
     wait = slow.wait(login, visit.now)
     if wait:
         seconds = math.ceil(wait.total_seconds())
-        text = ngettext("Too many tries. Wait {n} second.", "Too many tries. Wait {n} seconds.", seconds)
+        text = ngettext(
+            "Too many tries. Wait {n} second.", "Too many tries. Wait {n} seconds.", seconds
+        )
         response = _form(visit, fault=text.format(n=seconds), status=429)
         response.headers["Retry-After"] = str(seconds)
         return response

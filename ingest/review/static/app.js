@@ -161,8 +161,9 @@ function press(key) {
   const wanted = `[data-hotkey="${CSS.escape(key)}"]`;
   const found =
     near?.querySelector(wanted) ??
+    document.querySelector(`.toasts ${wanted}`) ??
     [...document.querySelectorAll(wanted)].find((element) => !element.closest("li.item")) ??
-    null;
+    document.querySelector(`[data-hotkey-else="${CSS.escape(key)}"]`);
   if (!found) return false;
   if (isTyping(found)) found.focus();
   else found.click();

@@ -1,0 +1,1 @@
+"""The real service under load, a journal of what it accepted, and who compares the two."""

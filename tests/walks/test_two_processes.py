@@ -1,0 +1,85 @@
+"""`processes = 2`: edges and core apart, kept running by a supervisor."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness.checker import check_calls, drain
+from tests.harness.load import CALLERS, hooks_of_call, post
+from tests.harness.service import Service, a_service
+
+pytestmark = pytest.mark.walk
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    with a_service(tmp_path, processes=2) as service:
+        service.prepare()
+        service.start()
+        service.wait_for(service.inner_answers)
+        yield service
+
+
+def test_edges_keep_while_there_is_no_core_and_the_core_records_it_later(service: Service) -> None:
+    core = service.pid("core")
+    os.kill(core, signal.SIGSTOP)  # it is not started again, and does nothing
+    hooks = hooks_of_call("call-1", CALLERS[0])
+    assert [post(service.port, hook)[0] for hook in hooks] == [204, 204]
+
+    os.kill(core, signal.SIGCONT)
+    drain(service.settings)
+
+    verdict = check_calls(service.settings, {hook.id for hook in hooks}, {"call-1": CALLERS[0]})
+    assert not verdict.lost + verdict.twice, verdict
+
+
+def test_a_command_reaches_the_core_and_a_new_source_reaches_the_edges(service: Service) -> None:
+    secret = "whsec_" + "A" * 32
+    arguments = ("--provider", "generic", "--zone", "UTC", "--region", "NL")
+    added = service.keepline("source", "add", "branch", *arguments, "--secret", f"secret={secret}")
+    assert added.returncode == 0, added.stderr
+
+    [hook, _] = hooks_of_call("call-1", CALLERS[0])
+    # Signed with the other source's secret: 404 while the edges do not know it, then 401.
+    service.wait_for(lambda: post(service.port, hook, "branch")[0] == 401)
+
+
+def test_asked_to_stop_both_parts_end_and_the_exit_status_is_0(service: Service) -> None:
+    parts = [service.pid("edges"), service.pid("core")]
+
+    status, seconds = service.ask_to_stop()
+
+    assert (status, seconds < 20) == (0, True)
+    assert not any(map(_runs, parts))
+
+
+def test_parts_do_not_outlive_a_supervisor_that_was_killed(service: Service) -> None:
+    parts = [service.pid("edges"), service.pid("core")]
+
+    service.kill()
+    service.process = None
+
+    service.wait_for(lambda: not any(map(_runs, parts)))
+    service.start()  # nothing is owned by anybody any more
+
+
+def test_a_second_service_on_the_same_data_is_refused_naming_the_first(service: Service) -> None:
+    assert service.process is not None
+
+    second = service.keepline("serve")
+
+    assert second.returncode == 1
+    assert f"in use by process {service.process.pid}" in second.stderr
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
