@@ -114,7 +114,8 @@ def service(where: Path, file: Path, *, part: str, processes: int, count: int) -
         before = recorded(where)
         began = time.perf_counter()
         said = load(served, file)
-        said["backlog"] = count - (recorded(where) - before) if part == "all" else 0
+        behind = count - (recorded(where) - before)
+        said["backlog"] = max(0, behind) if part == "all" else 0
         while part == "all" and recorded(where) - before < count:
             time.sleep(0.02)
         said["recorded_per_s"] = count / (time.perf_counter() - began)
@@ -211,9 +212,8 @@ def main() -> None:
     for name, runs in cases.items():
         print(f"-- {name}")
         show("accepted", [run["per_s"] for run in runs], "/s")
-        show(
-            "  : bare", [a["per_s"] / b["per_s"] for a, b in zip(runs, reference, strict=True)], ""
-        )
+        pairs = list(zip(runs, reference, strict=True))
+        show("  : bare", [run["per_s"] / limit["per_s"] for run, limit in pairs], "")
         show("p50", [run["p50_ms"] for run in runs], "ms")
         show("p99", [run["p99_ms"] for run in runs], "ms")
         if "recorded" in name:

@@ -17,13 +17,13 @@ from storage.log import LogReader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The running service, as the site sees it. Functions are called from threads or the loop."""
+    """The running service, as the site sees it. Its functions are called in threads."""
 
     database: Database
     known: Directories = field(default_factory=Directories)
     regions: Regions
     clock: Callable[[], datetime]
-    zone: Callable[[], ZoneInfo]  #: of the company: pages show its times
+    zone: Callable[[], ZoneInfo]  #: of the company: pages show its times; may ask the database
     sources: Callable[[], Sources]
     door: Callable[[], Mapping[str, Any]] = dict  #: `DoorCounters.snapshot()`
     mailboxes: Callable[[], Mapping[str, MailboxState]] = dict  #: by mailbox id

@@ -61,6 +61,7 @@ class Guard:
             session=session,
             form=form,
             now=self.context.clock(),
+            zone=await asyncio.to_thread(self.context.zone),
             request_id=request_id(request),
         )
         return await self._answer(route, visit)

@@ -33,7 +33,7 @@ SHOW = web.AppKey("keepline_show", Show)
 
 def times(visit: Visit) -> Times:
     """Return how moments are shown during this visit."""
-    return Times(visit.context.zone(), visit.now)
+    return Times(visit.zone, visit.now)
 
 
 async def page(

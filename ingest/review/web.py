@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from sqlalchemy import Connection
@@ -44,6 +45,7 @@ class Visit:
     session: str | None  #: id of the session, or of the visit before one signs in
     form: Mapping[str, Any]  #: fields sent; empty for GET
     now: datetime
+    zone: ZoneInfo  #: of the company
     request_id: str
 
     @property

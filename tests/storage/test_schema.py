@@ -40,9 +40,10 @@ def test_tables_and_migrations_agree(database: Database):
 def test_a_difference_would_be_seen(database: Database):
     migrate(database)
     with database.write() as connection:
+        before = differences(connection)
         connection.execute(text("DROP INDEX uq_line_holders_change"))
 
-        assert len(differences(connection)) == 1
+        assert len(differences(connection)) == len(before) + 1
 
 
 def test_columns_agree_in_type_and_in_what_may_be_missing(database: Database):

@@ -88,7 +88,7 @@ def _day(visit: Visit, name: str, *, after: timedelta = timedelta(0)) -> datetim
         day = datetime.fromisoformat(visit.asked(name)).date() + after
     except (ValueError, OverflowError):
         return None
-    return datetime.combine(day, time(0), visit.context.zone())
+    return datetime.combine(day, time(0), visit.zone)
 
 
 async def detail(visit: Visit) -> web.Response:
@@ -116,7 +116,7 @@ async def detail(visit: Visit) -> web.Response:
             "made": made,
             "boxes": {
                 box.id: box.address
-                for box in reads.list_mailboxes(connection, viewer, now=visit.now)
+                for box in reads.list_mailboxes(connection, viewer, now=visit.now, limit=500).items
             },
         }
 

@@ -50,7 +50,8 @@ async def detail(visit: Visit) -> web.Response:
     if found is None:
         raise NotFound
     kept = await asyncio.to_thread(_kept, visit, found.log, found.partition, found.position)
-    fields, values = masking.secrets_of(visit.context.sources().get(found.source))
+    sources = await asyncio.to_thread(visit.context.sources)
+    fields, values = masking.secrets_of(sources.get(found.source))
     return await show.page(
         visit,
         "delivery.html",

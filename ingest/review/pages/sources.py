@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from aiohttp import web
@@ -12,24 +13,28 @@ from ingest.review import show
 from ingest.review.web import Visit
 from storage import pages, reads
 
+MOST = 500  #: shown of each
+
 
 async def page(visit: Visit) -> web.Response:
     """Show every source and mailbox."""
 
     def ask(connection: Connection, viewer: Viewer) -> dict[str, Any]:
         return {
-            "sources": reads.list_sources(connection, viewer, now=visit.now),
-            "mailboxes": reads.list_mailboxes(connection, viewer, now=visit.now),
+            "sources": reads.list_sources(connection, viewer, now=visit.now, limit=MOST).items,
+            "mailboxes": reads.list_mailboxes(connection, viewer, now=visit.now, limit=MOST).items,
             "strange": pages.strange_lines(connection, viewer, now=visit.now),
         }
 
-    door = visit.context.door()
+    # Both may ask another process, so not here in the loop.
+    door = await asyncio.to_thread(visit.context.door)
+    states = await asyncio.to_thread(visit.context.mailboxes)
     return await show.page(
         visit,
         "sources.html",
         area="sources",
         counters=door.get("sources", {}),
         unknown=door.get("unknown", 0),
-        states=visit.context.mailboxes(),
+        states=states,
         **await visit.read(ask),
     )

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 from sqlalchemy import Connection
 
-from ingest.domain.interactions import Kind
+from ingest.domain.interactions import Kind, Status
 from ingest.domain.people import Viewer
 from ingest.review import show
 from ingest.review.web import Visit
@@ -40,7 +40,7 @@ async def page(visit: Visit) -> web.Response:
         live = reads.list_interactions(
             connection,
             viewer,
-            InteractionFilter(ended=False, kind=Kind.CALL),
+            InteractionFilter(status=Status.IN_PROGRESS, kind=Kind.CALL),
             now=visit.now,
             limit=20,
         ).items
@@ -70,7 +70,7 @@ async def page(visit: Visit) -> web.Response:
 
 def start_of_day(visit: Visit) -> datetime:
     """Return when today began where the company is."""
-    local = visit.now.astimezone(visit.context.zone())
+    local = visit.now.astimezone(visit.zone)
     return local.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
