@@ -14,6 +14,7 @@ from ingest.commands.calling import call, fail, say, settings
 
 app = App(
     name="keepline",
+    help_format="plaintext",
     help="Telephony and email ingestion that keeps a company's clients with the company.",
     version="0.1.0",
 )
@@ -54,12 +55,18 @@ def serve(
     parent
         The process that started it, without which it ends.
     """
-    from ingest.app import serve as run
     from ingest.secrets import BadKey
     from storage.owner import AlreadyOwned
 
+    chosen = settings()
     try:
-        sys.exit(run(settings(), part, parent))
+        if part == "all" and chosen.processes == 2:
+            from ingest.supervisor import serve as supervise
+
+            sys.exit(supervise(chosen))
+        from ingest.app import serve as run
+
+        sys.exit(run(chosen, part, parent))
     except (AlreadyOwned, BadKey) as error:
         fail(str(error))
     except OSError as error:
@@ -82,6 +89,37 @@ def init(*, zone: str, region: str) -> None:
     done = call("init", zone=zone, region=region)
     say(f"Zone {done['zone']}, region {done['region']}. Data lies in {settings().data_dir}.")
     say("Next: keepline import employees FILE, keepline source add NAME, keepline user add LOGIN")
+
+
+@app.command
+def demo(
+    *,
+    seconds: float | None = None,
+    browser: bool = True,
+    port: int = 8080,
+    data_dir: Path | None = None,
+) -> None:
+    """Run the whole product with an invented company whose telephones ring and mails come.
+
+    Examples:
+      keepline demo                              (goes on until Ctrl-C)
+      keepline demo --seconds 60 --no-browser    (plays the story, checks it, exits 0 or 1)
+
+    Parameters
+    ----------
+    seconds
+        Play the story in so many seconds, at least 15, and check what came of it.
+    browser
+        Open the site in the browser, where there is a display.
+    port
+        Of the public door; the inner door has the next one. Taken: the next free ones.
+    data_dir
+        A new folder that is kept. Without it: a temporary one, removed at the end.
+    """
+    from ingest.demo.run import Asked
+    from ingest.demo.run import demo as run
+
+    sys.exit(run(Asked(seconds=seconds, browser=browser, port=port, data_dir=data_dir)))
 
 
 def main() -> None:

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -130,7 +129,7 @@ class Edges:
             self._owned.append(own_database(settings.database_url, "edges"))
             return
         for name in ("calls", "mail"):
-            self.logs[name] = open_log(log_file(settings.data_dir, name), name=name)
+            self.logs[name] = open_log(settings.log_file(name), name=name)
 
     async def _open_door(self) -> None:
         limits = DoorLimits(trusted_proxies=tuple(self.settings.trusted_proxies))
@@ -218,11 +217,6 @@ class Edges:
             "waiting": {name: keeper.waiting for name, keeper in self.keepers.items()},
             "door": door,
         }
-
-
-def log_file(data_dir: Path, name: str) -> Path:
-    """Return the file of an embedded delivery log."""
-    return data_dir / f"{name}.log.db"
 
 
 def remembered_states(reader: Any) -> dict[str, dict[str, Any]]:

@@ -62,8 +62,8 @@ class Directories:
     policies: Policies = field(default_factory=Policies)
 
     def now(self, connection: Connection) -> tuple[Directory, Policies]:
-        """Return directory and policies as they are in this transaction."""
-        if facts.version(connection) != self.directory.version:
+        """Return directory and policies as they are until this write transaction ends."""
+        if facts.hold_version(connection) != self.directory.version:
             self.directory = directory.load_directory(connection)
             self.policies = directory.load_policies(connection)
         return self.directory, self.policies

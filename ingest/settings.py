@@ -99,6 +99,10 @@ class Settings(BaseSettings):
         """Return the main database's file, where it is SQLite."""
         return self.data_dir / "main.db"
 
+    def log_file(self, name: str) -> Path:
+        """Return the file of a delivery log, where it is SQLite."""
+        return self.data_dir / f"{name}.log.db"
+
     @property
     def core_socket(self) -> Path:
         """Return the socket by which commands reach the running core."""

@@ -34,6 +34,7 @@ log = structlog.get_logger()
 BATCH = 500  #: deliveries in one transaction at the most
 TRIES = 3  #: of one delivery whose trouble is not the database's being away
 IDLE_S = 0.05  #: between looks at the logs when nothing wakes the worker
+WAIT_MOST_S = 1.0  #: between tries while a database is away; each log may fail once more after it
 CHECK_LOG_S = 5.0  #: between checks that the logs are still the ones the positions belong to
 KEEP_CHANGES = 10_000  #: rows an open page may look back on
 
@@ -111,7 +112,7 @@ class Worker:
         """Wait before trying again, and look at the logs anew then; returns the next pause."""
         self._marks.clear()
         self._stop.wait(pause)
-        return min(pause * 2, 5.0)
+        return min(pause * 2, WAIT_MOST_S)
 
     def drain(self) -> None:
         """Work until nothing waits, neither deliveries nor decisions to be made anew."""
@@ -225,16 +226,16 @@ class Worker:
         self.counters.batches += 1
         self.counters.last_batch_at = now
         for reading in readings:
-            line = log.bind(delivery=reading.delivery.id, source=reading.delivery.source)
+            named = {"delivery": reading.delivery.id, "source": reading.delivery.source}
             if reading.end is End.READ:
                 self.counters.read += 1
-                line.debug("delivery.read", events=len(reading.events))
+                log.debug("delivery.read", events=len(reading.events), **named)
             elif reading.end is End.IGNORED:
                 self.counters.ignored += 1
-                line.info("delivery.ignored", because=reading.reason)
+                log.info("delivery.ignored", because=reading.reason, **named)
             else:
                 self.counters.parked += 1
-                line.warning("delivery.parked", because=reading.reason)
+                log.warning("delivery.parked", because=reading.reason, **named)
 
     # Deciding anew -----------------------------------------------------------------------------
 

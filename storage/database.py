@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Dialect, Engine, Table, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import QueuePool, StaticPool
+
+from storage.tables import Moment, to_micros
 
 BUSY_S = 5.0  #: how long a connection waits for a lock before it gives up
 
@@ -125,3 +127,51 @@ def dialect_insert(connection: Connection, table: Any) -> Any:
     from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
     return postgres_insert(table)
+
+
+def insert_rows(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    ignore: bool = False,
+) -> None:
+    """Insert rows that all have the same columns, by the driver itself: half the cost of Core's.
+
+    With `ignore` a row whose key is there already is left as it stands. Values are as storage
+    writes them; moments are turned into microseconds here.
+    """
+    if not rows:
+        return
+    names = tuple(rows[0])
+    statement, positional = _insert_text(connection.dialect, table, names, ignore)
+    moments = {name for name in names if isinstance(table.c[name].type, Moment)}
+    values = [
+        {
+            name: to_micros(value) if value is not None and name in moments else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
+    if positional:
+        connection.exec_driver_sql(statement, [tuple(row.values()) for row in values])
+    else:
+        connection.exec_driver_sql(statement, values)
+
+
+_INSERTS: dict[tuple[str, str, tuple[str, ...], bool], tuple[str, bool]] = {}
+
+
+def _insert_text(
+    dialect: Dialect, table: Table, names: tuple[str, ...], ignore: bool
+) -> tuple[str, bool]:
+    """Return the statement in the driver's own words, and whether its values have places."""
+    key = (dialect.name, table.name, names, ignore)
+    if key not in _INSERTS:
+        quoted = ", ".join(dialect.identifier_preparer.quote(name) for name in names)
+        positional = dialect.name == "sqlite"
+        places = ", ".join("?" if positional else f"%({name})s" for name in names)
+        tail = " ON CONFLICT DO NOTHING" if ignore else ""
+        text = f"INSERT INTO {table.name} ({quoted}) VALUES ({places}){tail}"  # noqa: S608
+        _INSERTS[key] = (text, positional)
+    return _INSERTS[key]

@@ -6,7 +6,6 @@ so that `rebuild` can count and a page can look again.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -26,7 +25,9 @@ from ingest.domain.interactions import (
     Status,
     Touch,
 )
+from storage.database import insert_rows
 from storage.facts import chunks
+from storage.plain import to_list, to_text
 from storage.tables import (
     call_keys,
     flag_touches,
@@ -83,7 +84,7 @@ def write_call_keys(connection: Connection, rows: Mapping[str, tuple[str, str, s
         if key in known and known[key] != interaction
     ]
     if new:
-        connection.execute(insert(call_keys), new)
+        insert_rows(connection, call_keys, new)
     if moved:
         connection.execute(
             update(call_keys)
@@ -137,12 +138,12 @@ def write_touches(
                 gone.append(touch.id)
             parts_new.extend(parts)
     if inserted:
-        connection.execute(insert(interactions), inserted)
+        insert_rows(connection, interactions, inserted)
     _update_rows(connection, interactions, updated)
     for chunk in chunks(gone):
         connection.execute(delete(participants).where(participants.c.interaction_id.in_(chunk)))
     if parts_new:
-        connection.execute(insert(participants), parts_new)
+        insert_rows(connection, participants, parts_new)
     return changed, subjects
 
 
@@ -172,7 +173,7 @@ def _interaction_row(source: str, touch: Touch, old: Row | None) -> Row:
         "id": touch.id,
         "kind": touch.kind.value,
         "source": source,
-        "key_ids": json.dumps(touch.keys),
+        "key_ids": to_text(touch.keys),
         "occurred_at": touch.occurred_at,
         "learned_at": touch.learned_at,
         "direction": touch.direction.value,
@@ -180,7 +181,7 @@ def _interaction_row(source: str, touch: Touch, old: Row | None) -> Row:
         "ended_at": touch.ended_at,
         "outcome": touch.outcome.value if touch.outcome else None,
         "talk_s": touch.talk_s,
-        "dialled": json.dumps(touch.dialled),
+        "dialled": to_text(touch.dialled),
         "own_line": touch.own_line,
         "employee_id": touch.employee,
         "remote": str(remote) if remote else None,
@@ -192,8 +193,8 @@ def _interaction_row(source: str, touch: Touch, old: Row | None) -> Row:
         "closed_at": closed_at,
         "closed_by": closed_by,
         "message_id": touch.message_id,
-        "answers": json.dumps(touch.answers),
-        "details": json.dumps(touch.details, sort_keys=True, default=_plain, ensure_ascii=False),
+        "answers": to_text(touch.answers),
+        "details": to_text(touch.details),
     }
 
 
@@ -202,12 +203,6 @@ def _shown(opinion: str, decided: str | None, closed_by: str | None) -> str:
     if decided:
         return str(decided)
     return Status.DONE.value if closed_by else opinion
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"{type(value).__name__} cannot be stored as JSON")
 
 
 def _participant_row(interaction: str, ordinal: int, part: Participant) -> Row:
@@ -315,7 +310,7 @@ def _moment(row: Any, earlier: Moment | None) -> Moment:
         ended=row.ended,
         outcome=Outcome(row.outcome) if row.outcome else None,
         talk_s=row.talk_s,
-        dialled=tuple(json.loads(row.dialled)),
+        dialled=tuple(to_list(row.dialled)),
         employee=row.employee_id,
         status=Status(row.decided or row.opinion),
         machine=row.machine,
@@ -326,7 +321,7 @@ def _moment(row: Any, earlier: Moment | None) -> Moment:
         contact=row.contact_id if same_contact else None,
         cause=row.cause,
         message_id=row.message_id,
-        answers=tuple(json.loads(row.answers)),
+        answers=tuple(to_list(row.answers)),
     )
 
 
@@ -407,7 +402,7 @@ def _write_flags(connection: Connection, decided: Sequence[Decided], now: dateti
         connection.execute(delete(flags).where(flags.c.id.in_(chunk)))
     _note_withdrawn(connection, [old[key] for key in gone], fresh, now)
     if fresh:
-        connection.execute(insert(flags), fresh)
+        insert_rows(connection, flags, fresh)
     _update_rows(connection, flags, other)
     again = {row["id"] for row in fresh} | (set(retold) & rows.keys())
     links = [
@@ -416,7 +411,7 @@ def _write_flags(connection: Connection, decided: Sequence[Decided], now: dateti
         for touch in new[key].touches
     ]
     if links:
-        connection.execute(insert(flag_touches), links)
+        insert_rows(connection, flag_touches, links)
     return {*gone, *(row["id"] for row in fresh), *(row["id"] for row in other)}
 
 
@@ -456,7 +451,7 @@ def _flag_row(flag: Flag) -> Row:
         "closed_at": flag.closed_at,
         "closed_why": flag.closed_why,
         "acknowledged_at": flag.acknowledged_at,
-        "touches": json.dumps(flag.touches),
+        "touches": to_text(flag.touches),
     }
 
 
@@ -468,7 +463,7 @@ def flag_of(row: Mapping[str, Any]) -> Flag:
         number=row["number"],
         opened_at=row["opened_at"],
         opened_by=row["opened_by"],
-        touches=tuple(json.loads(row["touches"])),
+        touches=tuple(to_list(row["touches"])),
         last_at=row["last_at"],
         departed=row["departed"],
         line=row["line"],
@@ -492,7 +487,7 @@ def _write_review(connection: Connection, decided: Sequence[Decided]) -> set[str
         connection.execute(delete(review_items).where(review_items.c.point.in_(chunk)))
     fresh = [row for key, row in new.items() if old.get(key) != row]
     if fresh:
-        connection.execute(insert(review_items), fresh)
+        insert_rows(connection, review_items, fresh)
     return {*stale, *(row["point"] for row in fresh)}
 
 

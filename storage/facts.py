@@ -151,6 +151,17 @@ def version(connection: Connection) -> int:
     return counter(connection, "directory_version")
 
 
+def hold_version(connection: Connection) -> int:
+    """Return the version as it stays until this transaction ends: whoever raises it waits.
+
+    Without that a fact written on another connection of PostgreSQL would not find the touches
+    of a batch in flight, nor the batch the fact. On SQLite one writer at a time is the rule.
+    """
+    statement = select(counters.c.value).where(counters.c.name == "directory_version")
+    found = connection.scalar(statement.with_for_update(read=True))
+    return bump(connection, "directory_version", 0) if found is None else int(found)
+
+
 def bump(connection: Connection, name: str, by: int = 1) -> int:
     """Raise a counter and return what it is now."""
     statement = dialect_insert(connection, counters).values(name=name, value=by)

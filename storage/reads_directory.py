@@ -180,15 +180,19 @@ def _client_conditions(
         )
         found.append(clients.c.id.in_(held))
     if employee is not None:
-        found.append(clients.c.id.in_(_named_primary_of(employee, now)))
+        named_now = _named_primaries([employee], now).subquery()
+        found.append(clients.c.id.in_(select(named_now.c.client_id)))
     return found
 
 
-def _named_primary_of(employee: str, now: datetime) -> Any:
-    """Return the query of the clients whose named primary that employee is, employed or not."""
+def _named_primaries(employees: Sequence[str], now: datetime) -> Any:
+    """Return the query of clients and their named primary, where it is one of these, here or not.
+
+    Named is who the last change point until now names.
+    """
     mine, later = client_primaries.alias(), client_primaries.alias()
-    return select(mine.c.client_id).where(
-        mine.c.employee_id == employee,
+    return select(mine.c.client_id, mine.c.employee_id).where(
+        mine.c.employee_id.in_(employees),
         mine.c.retracted_at.is_(None),
         mine.c.from_at <= now,
         ~select(later.c.id)
@@ -375,9 +379,14 @@ def _employee_views(
     for line in known.lines.values():
         if holder := named_at(line.holders, now):
             held[holder].append(_own_line(line))
+    counted = [
+        it.id
+        for it in people
+        if viewer.sees_everything or (viewer.employee == it.id and it.employed_at(now))
+    ]
+    numbers = _count_clients(connection, counted, now)
     found = []
     for person in people:
-        counted = viewer.sees_everything or viewer.employee == person.id
         found.append(
             EmployeeView(
                 id=person.id,
@@ -395,15 +404,25 @@ def _employee_views(
                     None,
                 ),
                 lines=tuple(sorted(held[person.id], key=lambda line: line.address)),
-                clients=_clients_of(connection, viewer, person.id, now) if counted else None,
+                clients=numbers.get(person.id, 0) if person.id in counted else None,
             )
         )
     return found
 
 
-def _clients_of(connection: Connection, viewer: Viewer, employee_id: str, now: datetime) -> int:
-    conditions = _client_conditions(viewer, now, None, None, employee_id)
-    return int(connection.scalar(select(func.count()).select_from(clients).where(*conditions)) or 0)
+def _count_clients(connection: Connection, people: Sequence[str], now: datetime) -> dict[str, int]:
+    """Return how many clients have each of these employees as their named primary."""
+    found: dict[str, int] = {}
+    for chunk in chunks(people):
+        named_now = _named_primaries(chunk, now).subquery()
+        for row in connection.execute(
+            select(named_now.c.employee_id, func.count().label("number"))
+            .join(clients, clients.c.id == named_now.c.client_id)
+            .where(current(clients))
+            .group_by(named_now.c.employee_id)
+        ):
+            found[row.employee_id] = row.number
+    return found
 
 
 # Lines -----------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, false, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, select
 
 from ingest.domain.calls import Direction
 from ingest.domain.contacts import ContactPoint
@@ -158,7 +158,8 @@ def list_interactions(
     Raises BadCursor if `after` is not the `next` of an earlier page.
     """
     columns = interactions.c
-    conditions = _conditions(connection, viewer, wanted, now)
+    conditions = _conditions(wanted)
+    conditions += [_narrow(connection, it) for it in _narrowing(viewer, wanted, now)]
     rows = connection.execute(
         select(interactions)
         .where(*conditions, beyond(columns.occurred_at, columns.id, after))
@@ -174,15 +175,42 @@ def count_interactions(
     connection: Connection, viewer: Viewer, wanted: InteractionFilter, *, now: datetime
 ) -> int:
     """Return the length of the list that the same filter gives."""
-    conditions = _conditions(connection, viewer, wanted, now)
+    return count_each(connection, viewer, [wanted], now=now)[0]
+
+
+def count_each(
+    connection: Connection,
+    viewer: Viewer,
+    wanted: Sequence[InteractionFilter],
+    *,
+    now: datetime,
+) -> list[int]:
+    """Return the length of the list that each of these filters gives."""
+    if viewer.sees_everything:
+        return [_count(connection, it, _narrowing(viewer, it, now)) for it in wanted]
+    narrowed = [it for it in wanted if it.client or it.number or it.flag or it.flag_kind]
+    if narrowed:
+        return [_count(connection, it, _narrowing(viewer, it, now)) for it in wanted]
+    # A manager's touches are looked at once for all filters, never all touches for each.
+    row = connection.execute(
+        select(*(func.count().filter(and_(*_conditions(it))) for it in wanted))
+        .select_from(interactions)
+        .where(interactions.c.id.in_(_of_participants(viewer, now).ids))
+    ).one()
+    return [int(number) for number in row]
+
+
+def _count(
+    connection: Connection, wanted: InteractionFilter, narrowing: Sequence[_Narrowing]
+) -> int:
+    conditions = [*_conditions(wanted), *(interactions.c.id.in_(it.ids) for it in narrowing)]
     return int(
         connection.scalar(select(func.count()).select_from(interactions).where(*conditions)) or 0
     )
 
 
-def _conditions(
-    connection: Connection, viewer: Viewer, wanted: InteractionFilter, now: datetime
-) -> list[ColumnElement[bool]]:
+def _conditions(wanted: InteractionFilter) -> list[ColumnElement[bool]]:
+    """Return the parts of the filter that look at the interaction alone."""
     columns = interactions.c
     equal = {
         columns.source: wanted.source,
@@ -200,43 +228,77 @@ def _conditions(
     if wanted.until is not None:
         found.append(columns.occurred_at < wanted.until)
     found.append(columns.suppressed == false())
-    found += [_narrow(connection, ids) for ids in _narrowing(viewer, wanted, now)]
     return found
 
 
-def _narrowing(
-    viewer: Viewer, wanted: InteractionFilter, now: datetime
-) -> list[Select[tuple[str]]]:
-    """Return queries of interaction ids, of which each interaction shown must be in all."""
-    part, link = participants.c, flag_touches.c
-    mine = [] if viewer.sees_everything else [part.subject.in_(visible_subjects(viewer, now))]
-    touches = select(part.interaction_id)
+@dataclass(frozen=True, slots=True)
+class _Narrowing:
+    """Ids of the interactions that one part of a filter lets pass, asked for in two ways."""
+
+    ids: Select[tuple[str]]  #: all of them
+    this: ColumnElement[bool]  #: that an interaction at hand is one of them
+
+
+def _narrowing(viewer: Viewer, wanted: InteractionFilter, now: datetime) -> list[_Narrowing]:
+    """Return the parts of the filter that look at participants or flags."""
     found = []
     if wanted.client is not None:
-        found.append(touches.where(part.subject == f"client:{wanted.client}", *mine))
+        found.append(_of_participants(viewer, now, subject=f"client:{wanted.client}"))
     if wanted.number is not None:
-        found.append(touches.where(part.point == wanted.number, *mine))
+        found.append(_of_participants(viewer, now, point=wanted.number))
     if wanted.flag is not None or wanted.flag_kind is not None:
-        flagged = select(link.interaction_id).join(flags, flags.c.id == link.flag_id)
-        if wanted.flag is not None:
-            flagged = flagged.where(flags.c.id == wanted.flag)
-        if wanted.flag_kind is not None:
-            flagged = flagged.where(flags.c.kind == wanted.flag_kind)
-        if mine:
-            flagged = flagged.where(flags.c.subject.in_(visible_subjects(viewer, now)))
-        found.append(flagged)
-    if mine and wanted.client is None and wanted.number is None:
-        found.append(touches.where(*mine))
+        found.append(_of_flags(viewer, now, wanted.flag, wanted.flag_kind))
+    if not viewer.sees_everything and wanted.client is None and wanted.number is None:
+        found.append(_of_participants(viewer, now))
     return found
 
 
-def _narrow(connection: Connection, ids: Select[tuple[str]]) -> ColumnElement[bool]:
-    """Return the condition to be among these ids, written so that the database is quick at it."""
-    few = connection.scalars(ids.limit(FEW + 1)).all()
-    if len(few) <= FEW:
-        return interactions.c.id.in_(sorted(set(few)))
-    [column] = ids.selected_columns
-    return ids.where(column == interactions.c.id).correlate(interactions).exists()
+def _of_participants(
+    viewer: Viewer, now: datetime, *, subject: str | None = None, point: str | None = None
+) -> _Narrowing:
+    """Return the touches in which that subject or point took part, before the viewer's eyes."""
+
+    def conditions(subject_column: Any, point_column: Any) -> list[ColumnElement[bool]]:
+        asked = []
+        if subject is not None:
+            asked.append(subject_column == subject)
+        if point is not None:
+            asked.append(point_column == point)
+        if not viewer.sees_everything:
+            asked.append(subject_column.in_(visible_subjects(viewer, now)))
+        return asked
+
+    part = participants.c
+    # Of one touch its few participants are looked at. Bare columns would tempt SQLite, which
+    # keeps no statistics, to read all touches of the subject again for each one.
+    hidden = conditions(func.coalesce(part.subject, ""), func.coalesce(part.point, ""))
+    return _Narrowing(
+        select(part.interaction_id).where(*conditions(part.subject, part.point)),
+        select(part.interaction_id)
+        .where(part.interaction_id == interactions.c.id, *hidden)
+        .correlate(interactions)
+        .exists(),
+    )
+
+
+def _of_flags(viewer: Viewer, now: datetime, flag: str | None, kind: FlagKind | None) -> _Narrowing:
+    """Return the touches of that flag, or of all flags of that kind."""
+    link = flag_touches.c
+    ids = select(link.interaction_id).join(flags, flags.c.id == link.flag_id)
+    if flag is not None:
+        ids = ids.where(flags.c.id == flag)
+    if kind is not None:
+        ids = ids.where(flags.c.kind == kind)
+    if not viewer.sees_everything:
+        ids = ids.where(flags.c.subject.in_(visible_subjects(viewer, now)))
+    this = ids.where(link.interaction_id == interactions.c.id).correlate(interactions).exists()
+    return _Narrowing(ids, this)
+
+
+def _narrow(connection: Connection, narrowing: _Narrowing) -> ColumnElement[bool]:
+    """Return the condition to be let pass, in the way that costs less."""
+    few = connection.scalars(narrowing.ids.limit(FEW + 1)).all()
+    return interactions.c.id.in_(sorted(set(few))) if len(few) <= FEW else narrowing.this
 
 
 # One touch -------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from ingest.domain.people import Viewer
 from storage.directory import current
 from storage.reads_common import PAGE, Page, slice_of
 from storage.reads_flags import FlagFilter, count_flags
-from storage.reads_interactions import InteractionFilter, count_interactions
+from storage.reads_interactions import InteractionFilter, count_each
 from storage.reads_review import count_deliveries, count_review_items
 from storage.tables import deliveries, mailboxes, sources
 
@@ -180,11 +180,11 @@ def today(
 
     Each is the length of its list under the same filter at the same moment.
     """
+    filters = today_filters(since)
+    counts = count_each(connection, viewer, list(filters.values()), now=now)
     counted = [
-        Counter(
-            name=name, count=count_interactions(connection, viewer, wanted, now=now), filter=wanted
-        )
-        for name, wanted in today_filters(since).items()
+        Counter(name=name, count=count, filter=wanted)
+        for (name, wanted), count in zip(filters.items(), counts, strict=True)
     ]
     others = {"flags_open": count_flags(connection, viewer, FlagFilter(open=True), now=now)}
     if viewer.sees_everything:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from uuid import uuid5
 
 import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
 from ingest.domain.calls import CallEvent, Report
 from ingest.domain.deliveries import Delivery, End
-from ingest.domain.interactions import NAMESPACE
+from ingest.domain.interactions import fixed_id
 from ingest.domain.mails import Mail, Sighting
-from storage.database import dialect_insert
+from storage.database import dialect_insert, insert_rows
 from storage.facts import chunks
 from storage.log import Mark
+from storage.plain import to_list, to_text
 from storage.tables import (
     call_reports,
     deliveries,
@@ -35,7 +34,7 @@ _decode_mail = msgspec.json.Decoder(Mail).decode
 
 def delivery_id(source: str, key: str) -> str:
     """Return the id of a delivery: the same in whatever log and at whatever place it lies."""
-    return str(uuid5(NAMESPACE, f"delivery\0{source}\0{key}"))
+    return fixed_id(f"delivery\0{source}\0{key}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,16 +108,14 @@ def insert_reports(
                 "delivery_id": delivery,
                 "source": source,
                 "key": keys[0],
-                "key_ids": json.dumps(keys),
+                "key_ids": to_text(keys),
                 "event": msgspec.json.encode(event).decode(),
                 "received_at": received_at,
                 "reader": reader,
             }
         )
     if values:
-        connection.execute(
-            dialect_insert(connection, call_reports).on_conflict_do_nothing(), values
-        )
+        insert_rows(connection, call_reports, values, ignore=True)
 
 
 def forget_reading(connection: Connection, deliveries_: Sequence[str]) -> set[str]:
@@ -131,7 +128,7 @@ def forget_reading(connection: Connection, deliveries_: Sequence[str]) -> set[st
         for text in connection.scalars(
             select(call_reports.c.key_ids).where(call_reports.c.delivery_id.in_(chunk))
         ):
-            keys.update(json.loads(text))
+            keys.update(to_list(text))
         connection.execute(delete(call_reports).where(call_reports.c.delivery_id.in_(chunk)))
     return keys
 
@@ -158,14 +155,14 @@ def all_report_keys(connection: Connection) -> Iterable[tuple[str, ...]]:
     for text in connection.execution_options(yield_per=1000).scalars(
         select(call_reports.c.key_ids).distinct()
     ):
-        yield tuple(json.loads(text))
+        yield tuple(to_list(text))
 
 
 def _report(row: Any) -> StoredReport:
     return StoredReport(
         id=row.id,
         source=row.source,
-        keys=tuple(json.loads(row.key_ids)),
+        keys=tuple(to_list(row.key_ids)),
         report=Report(event=_decode_event(row.event), received_at=row.received_at),
     )
 
@@ -196,8 +193,8 @@ def insert_mails(
         )
         bodies.append({"id": mail.identity, "text": mail.text, "html": mail.html})
     if readings:
-        connection.execute(dialect_insert(connection, mails).on_conflict_do_nothing(), readings)
-        connection.execute(dialect_insert(connection, mail_bodies).on_conflict_do_nothing(), bodies)
+        insert_rows(connection, mails, readings, ignore=True)
+        insert_rows(connection, mail_bodies, bodies, ignore=True)
     if seen:
         connection.execute(
             dialect_insert(connection, sightings).on_conflict_do_nothing(),

@@ -4,144 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, select, text
+from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
-from ingest.domain.calls import CallEvent, CallStage, Direction, Outcome
-from ingest.domain.deliveries import (
-    Account,
-    Delivery,
-    End,
-    HookRequest,
-    HookResponse,
-    IgnoredDelivery,
-    NewDelivery,
-    Provider,
-    UnreadableDelivery,
-)
+from ingest.domain.deliveries import Delivery, End
 from ingest.domain.interactions import call_key_id
-from ingest.domain.mails import Mail
 from ingest.readers import CLOCK, Sources, closing
 from ingest.worker import Worker
-from storage import wire
 from storage.log import LogUnavailable
-from storage.log_sqlite import SqliteLog, open_log
+from storage.log_sqlite import open_log
 from storage.tables import call_reports, deliveries, interactions, redecide_jobs
-from tests.world import NOW, World, day, postgres_world, sqlite_world
-
-HEAD = {"method": "POST", "path": "", "headers": []}
-
-
-class Died(BaseException):
-    """Stands for the death of the process: nothing catches it."""
-
-
-def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
-    """A provider that says by the body what the test wants of its reader."""
-    said: dict[str, Any] = json.loads(request.body)
-    if said.get("raises"):
-        raise RuntimeError("a fault in the reader")
-    if said.get("unreadable"):
-        raise UnreadableDelivery("no call is named")
-    if said.get("ignored"):
-        raise IgnoredDelivery("a test message")
-    if said.get("deadly"):
-        raise Died
-    ends = said["stage"] == "ended"
-    return [
-        CallEvent(
-            call_keys=(said["call"],),
-            stage=CallStage(said["stage"]),
-            direction=Direction.INBOUND,
-            caller=said.get("from", "+79161110001"),
-            callee="+74951110001",
-            outcome=Outcome.NO_ANSWER if ends else None,
-        )
-    ]
-
-
-PROVIDER = Provider(
-    name="plain",
-    verify=lambda request, account: None,
-    key=lambda request, account: None,
-    parse=parse,
-    answer=lambda request, account, receipt: HookResponse(),
-)
-
-
-def sources() -> Sources:
-    return {"office": (PROVIDER, Account(source="office", region="RU"))}
-
-
-def no_mails(bodies: Sequence[bytes]) -> Sequence[Mail | str]:
-    return ["not a mail" for _ in bodies]
-
-
-@dataclass
-class Desk:
-    """A log, a main database and as many workers, one after another, as the test needs."""
-
-    world: World
-    path: Path
-    log: SqliteLog = field(init=False)
-    kept: int = 0
-
-    def __post_init__(self) -> None:
-        self.log = open_log(self.path / "calls.log.db", name="calls")
-
-    def keep(self, *said: dict[str, Any], source: str = "office") -> None:
-        """Keep one delivery for each of these bodies."""
-        for body in said:
-            self.keep_bytes(json.dumps(body).encode(), source)
-
-    def keep_bytes(self, body: bytes, source: str = "office") -> None:
-        self.kept += 1
-        at = day(6) + timedelta(seconds=self.kept)
-        new = NewDelivery(source=source, key=f"d{self.kept}", received_at=at, head=HEAD, body=body)
-        self.log.append(0, [new])
-
-    def worker(self, *, batch: int = 500, log: Any = None) -> Worker:
-        return Worker(
-            database=self.world.database,
-            logs={"calls": log or self.log},
-            sources=sources,
-            read_mails=no_mails,
-            clock=lambda: NOW,
-            attempts=self.path / "attempts",
-            batch=batch,
-        )
-
-    def ends(self) -> dict[str, tuple[str, str | None]]:
-        """What became of each delivery, by its key."""
-        with self.world.reading() as connection:
-            rows = connection.execute(
-                select(deliveries.c.key, deliveries.c.end, deliveries.c.reason)
-            )
-            return {row.key: (row.end, row.reason) for row in rows}
-
-    def parked(self) -> dict[str, str | None]:
-        return {key: why for key, (end, why) in self.ends().items() if end == End.PARKED}
-
-    def position(self) -> int:
-        with self.world.reading() as connection:
-            mark = wire.position(connection, "calls", 0)
-        return mark.position if mark else 0
-
-    def count(self, table: Any) -> int:
-        with self.world.reading() as connection:
-            return int(connection.scalar(select(func.count()).select_from(table)) or 0)
-
-    def on_sqlite(self, statement: str) -> None:
-        """Let the database itself refuse something."""
-        with self.world.database.write() as connection:
-            connection.execute(text(statement))
+from tests.desk import Desk, Died, a_call, sources
+from tests.world import postgres_world, sqlite_world
 
 
 @pytest.fixture
@@ -152,10 +31,6 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     yield found
     found.log.close()
     world.close()
-
-
-def a_call(number: int, stage: str = "ended", **more: Any) -> dict[str, Any]:
-    return {"call": f"c{number}", "stage": stage, **more}
 
 
 def test_what_is_kept_is_recorded_and_the_position_with_it(desk: Desk):
@@ -369,19 +244,22 @@ def test_a_delivery_read_again_changes_nothing(desk: Desk):
 # Death -----------------------------------------------------------------------------------------
 
 
-def die(desk: Desk, **how: Any) -> None:
-    """Let a worker begin and die of what it meets, as the operating system would kill it.
+def die(desk: Desk, *, killed_at: Sequence[int | None] = ()) -> None:
+    """Let a worker begin and die of what it meets, or be killed while one delivery is tried.
 
-    The file that tells what was being done is put back: a process that dies clears nothing.
+    `killed_at` names the positions tried alone; None: a batch. The file that tells what was being
+    done is put back afterwards: a process that dies clears nothing.
     """
     attempts = desk.path / "attempts"
     written: list[str] = []
 
     def watching() -> Sources:
         written.append(attempts.read_text())
+        if json.loads(written[-1])["alone"] in killed_at:
+            raise Died
         return sources()
 
-    worker = desk.worker(**how)
+    worker = desk.worker()
     worker.sources = watching
     with pytest.raises(Died):
         run_to_the_end(worker)
@@ -407,21 +285,16 @@ def test_a_delivery_of_which_the_worker_dies_is_parked_alone_after_two_deaths(de
     assert desk.position() == 3
 
 
-def test_two_deaths_at_different_deliveries_park_neither(desk: Desk):
-    """As when somebody kills the process twice: it is no delivery's fault."""
-    desk.keep(a_call(1), a_call(2))
-    attempts = desk.path / "attempts"
-    dead = {"log": "calls", "partition": 0, "until": 2, "alone": 1, "crashes": 0}
-    attempts.write_text(json.dumps(dead))
-    first_life = desk.worker(batch=1)
-    first_life.recall()
-    first_life.step()
-    attempts.write_text(json.dumps({**dead, "alone": 2}))
+def test_being_killed_at_several_deliveries_in_turn_parks_none_of_them(desk: Desk):
+    """As when somebody kills the process again and again: it is no delivery's fault."""
+    desk.keep(a_call(1), a_call(2), a_call(3))
 
+    for at in (None, 1, 2, 3):
+        die(desk, killed_at=[at])
     run_to_the_end(desk.worker())
 
     assert desk.parked() == {}
-    assert desk.count(interactions) == 2
+    assert desk.count(interactions) == 3
 
 
 def test_stopping_while_the_database_is_away_is_no_death(desk: Desk):

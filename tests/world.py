@@ -223,8 +223,8 @@ class World:
                 if redecide.run_slice(connection, self.known, region, now=NOW) is None:
                     return
 
-    def rebuild(self) -> Rebuilt:
-        return rebuild(self.database, region, now=NOW)
+    def rebuild(self, *, dry_run: bool = False) -> Rebuilt:
+        return rebuild(self.database, region, now=NOW, dry_run=dry_run)
 
     # Asking ---------------------------------------------------------------------------------
 

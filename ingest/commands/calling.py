@@ -69,11 +69,11 @@ def office(chosen: Settings) -> Iterator[Office]:
     from datetime import UTC, datetime
 
     from ingest.accounts import Book
-    from ingest.app import log_readers, own_main
     from ingest.children import Failure, Readers
     from ingest.custody.office import Office
     from ingest.domain.mails import Mail
     from ingest.mail.message import parse
+    from ingest.opening import log_readers, own_main
     from ingest.secrets import load_secrets
     from storage.database import Database
     from storage.schema import migrate

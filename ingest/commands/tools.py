@@ -91,8 +91,8 @@ def export(delivery: str, *, raw: Annotated[bool, Parameter(negative="")] = Fals
     """
     from sqlalchemy.exc import SQLAlchemyError
 
-    from ingest.app import log_readers
     from ingest.custody.export import find, shown
+    from ingest.opening import log_readers
     from storage.database import Database
     from storage.log import LogUnavailable
 

@@ -35,6 +35,8 @@ from ingest.matching.spellings import (
 
 REMEMBERED_NUMBERS: Final = 65_536  #: distinct dialled forms kept; about 25 MB when full
 REMEMBERED_PATTERNS: Final = 100_000  #: phonenumbers needs about 1,300 for all regions
+REMEMBERED_POINTS: Final = 65_536  #: distinct spellings kept, as seen by a source
+LONGEST_REMEMBERED: Final = 64  #: characters; what is longer is no number, only memory
 EXTENSION_DIGITS: Final = range(2, 7)
 FOREIGN_DIGITS: Final = 11  #: as many as make a foreign number likelier than a lost trunk 0
 NO_REGION: Final = "ZZ"
@@ -87,10 +89,19 @@ def as_json(found: Normalised) -> dict[str, str | None]:
 
 def to_point(text: str, region: str, source: str) -> ContactPoint:
     """Return the contact point that the text names, as seen by one source."""
+    if len(text) > LONGEST_REMEMBERED:
+        return _to_point(text, region, source)
+    return _remembered_point(text, region, source)
+
+
+def _to_point(text: str, region: str, source: str) -> ContactPoint:
     found, value = _resolve(text, region)
     if found.kind is PointKind.EXTENSION:
         value = f"{value}@{source}"
     return ContactPoint(found.kind, value)
+
+
+_remembered_point = lru_cache(maxsize=REMEMBERED_POINTS)(_to_point)
 
 
 def _resolve(text: str, region: str) -> tuple[Normalised, str]:

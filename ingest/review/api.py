@@ -6,11 +6,11 @@ A token stands for the user it was made for, and sees what that user sees. Nothi
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import structlog
@@ -25,8 +25,10 @@ from ingest.review.api_description import description
 from ingest.review.api_json import Json
 from ingest.review.api_parameters import Parameters, Refused, bad, is_plain
 from ingest.review.api_resources import RESOURCES, Asking, Resource
+from ingest.review.guard import request_id
 from storage import people
 from storage.database import Database
+from storage.log import LogUnavailable
 from storage.reads import BadCursor
 from storage.tables import lines
 
@@ -34,7 +36,7 @@ log = structlog.get_logger()
 
 PREFIX = "/api/v1"
 PAGING = ("limit", "cursor", "next")
-AWAY = (OperationalError, InterfaceError, PoolTimeout)
+AWAY = (OperationalError, InterfaceError, PoolTimeout, LogUnavailable)
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -209,12 +211,16 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         )
     except web.HTTPException:
         raise
-    except Exception:
-        number = uuid4().hex
-        log.exception("api.failed", request=number, path=request.path)
-        return _error(
-            Refused(500, "internal", f"this went wrong here; the log tells why, see {number}")
+    except Exception as error:
+        # The message may hold what strangers wrote or what must not be logged: only where.
+        log.error(
+            "api.failed",
+            request=request_id(request),
+            error=type(error).__name__,
+            where=traceback.format_tb(error.__traceback__)[-3:],
         )
+        told = f"this went wrong on our side; the log tells why, see {request_id(request)}"
+        return _error(Refused(500, "internal", told))
 
 
 def _error(refused: Refused) -> web.Response:

@@ -47,7 +47,11 @@ def add_health(
         return _answer(200 if well else 503, msgspec.json.encode(told), "application/json")
 
     async def metrics(request: web.Request) -> web.Response:
-        text = await prober.run(lambda: metrics_text(snapshot()))
+        try:
+            text = await prober.run(lambda: metrics_text(snapshot()))
+        except Exception as error:
+            log.warning("metrics.failed", cause=type(error).__name__)
+            return _answer(503, b"the figures cannot be learnt at the moment\n", "text/plain")
         answer = _answer(200, text, "text/plain")
         answer.headers["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8"
         return answer
@@ -144,15 +148,15 @@ def lag_check(lags: Callable[[], Sequence[Lag]], most_s: float = 60.0) -> Check:
 def logs_check(report: Callable[[], Mapping[str, Any]]) -> Check:
     """Return the check that the edges answer, and that no delivery log refuses new senders.
 
-    `report` is what the edges say: `away`, and `full` by log.
+    `report` is what the edges say: `away`, and `full`, why each log refuses senders or None.
     """
 
     def check() -> str | None:
         said = report()
         if said.get("away"):
             return "the edges do not answer"
-        full = said.get("full")
-        names = sorted(name for name, is_full in full.items() if is_full) if full else []
-        return f"takes nothing: {', '.join(names)}" if names else None
+        full = said.get("full") or {}
+        refusing = [f"{name}: {why}" for name, why in sorted(full.items()) if why]
+        return "; ".join(refusing) or None
 
     return check

@@ -54,7 +54,7 @@ class Snapshot:
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  #: the door's counters
     unknown: int = 0  #: requests to sources that do not exist
     waiting: Mapping[str, int] = field(default_factory=dict)  #: log -> rows not yet durable
-    full: Mapping[str, bool] = field(default_factory=dict)  #: log -> new senders are refused
+    full: Mapping[str, str | None] = field(default_factory=dict)  #: log -> why it refuses senders
     worker: Mapping[str, int] = field(default_factory=dict)  #: counters since the process began
     lags: Sequence[Lag] | None = None
     stored: Stored | None = None
@@ -120,8 +120,8 @@ def take_snapshot(
 ) -> Snapshot:
     """Return everything at this moment; what cannot be read leaves its figures out.
 
-    `edges` is what they report: `door` (their counters), `waiting`, `full`, and `away` when they
-    did not answer. `worker`: read, ignored, parked, redecided, retries, batches.
+    `edges` is what they report: `door` (their counters), `waiting` and `full` by log, and `away`
+    when they did not answer. `worker`: read, ignored, parked, redecided, retries, batches.
     """
     door = edges.get("door") or {}
     return Snapshot(
@@ -181,7 +181,11 @@ def _door(snapshot: Snapshot) -> Iterator[Metric]:
         value=snapshot.unknown,
     )
     yield _by_log("keepline_keeper_waiting_rows", "Rows not yet durable.", snapshot.waiting)
-    yield _by_log("keepline_keeper_full", "1: new senders are refused.", snapshot.full)
+    yield _by_log(
+        "keepline_keeper_full",
+        "1: new senders are refused.",
+        {log: 1 if why else 0 for log, why in snapshot.full.items()},
+    )
     yield GaugeMetricFamily(
         "keepline_edges_up", "1: the edges answer.", value=0 if snapshot.edges_away else 1
     )

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select
 
-from ingest.app import log_readers
 from ingest.domain.contacts import ContactPoint, PointKind
 from ingest.domain.deliveries import Delivery
+from ingest.opening import log_readers
 from ingest.redecide import progress
 from ingest.settings import Settings
 from storage import wire
@@ -120,9 +120,7 @@ def cursor_beyond_kept(settings: Settings, mailbox: str) -> list[str]:
     """Return the mails that a cursor of the mailbox has passed and that are not kept."""
     with _opened(settings) as (_, logs):
         log = logs["mail"]
-        kept = {
-            (it.head["folder"], it.head["uidvalidity"], it.head["uid"]) for it in _all(log)
-        }
+        kept = {(it.head["folder"], it.head["uidvalidity"], it.head["uid"]) for it in _all(log)}
         cursors = log.memories(f"cursor:{mailbox}:")
     missing = []
     for name, cursor in cursors.items():

@@ -590,6 +590,31 @@ async def test_a_database_that_is_away_is_told_as_503_without_a_word_of_sql(
     assert str(tmp_path) not in text
 
 
+async def test_what_goes_wrong_inside_is_told_by_a_number_alone(
+    tmp_path: Path, filled: Filled
+) -> None:
+    copy = shutil.copy(filled.file, tmp_path / "main.db")
+    database = Database(sqlite_url(copy))
+
+    def broken() -> dict[str, Any]:
+        raise RuntimeError("secret insides")
+
+    app = web.Application()
+    add_api(app, database=database, clock=lambda: NOW, regions=region, door=broken)
+    headers = {"Authorization": f"Bearer {filled.shown[0]}"}
+    async with (
+        TestClient(TestServer(app)) as http,
+        http.get("/api/v1/sources", headers=headers) as response,
+    ):
+        text = await response.text()
+    database.close()
+
+    assert response.status == 500
+    assert "see " in text
+    assert "insides" not in text
+    assert "RuntimeError" not in text
+
+
 async def test_the_description_names_every_resource_and_its_parameters(house: House) -> None:
     status, told = await house.get("openapi.json")
 

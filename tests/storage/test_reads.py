@@ -718,10 +718,35 @@ def test_no_query_tells_a_manager_a_foreign_count(company: Company) -> None:
     world.call("+74956660001", OFFICE, day(18))
     world.call(RIVAL, OFFICE, day(18, 13))
     world.call(STRANGER, OFFICE, day(18, 14))
+    world.call("+74957770001", OFFICE, day(18, 14))  # nobody's either: one more waits for review
     world.mail("rival@foreign.example", ("anna@ours.example",), day(18, 15))
     park(world, "calls", "foreign reason")
 
     assert ask_all(company, manager(company.anna)) == before
+
+
+def test_a_foreign_touch_that_closed_a_shared_one_is_not_named(world: World) -> None:
+    anna, boris = world.employee("Anna"), world.employee("Boris")
+    world.line("anna@ours.example", anna)
+    world.line(OFFICE, boris)
+    world.client("Shop", "shop@client.example", primary=anna)
+    world.client("Rival", RIVAL, "rival@foreign.example", primary=boris)
+    mail = world.mail(
+        "rival@foreign.example", ("anna@ours.example",), day(11), cc=("shop@client.example",)
+    )
+    call = world.call(RIVAL, OFFICE, day(12), talk=60.0)
+
+    with world.reading() as connection:
+        closed = {
+            viewer.employee: reads.interaction(connection, viewer, mail, now=NOW)
+            for viewer in (manager(anna), manager(boris))
+        }
+
+    to_anna, to_boris = closed[anna], closed[boris]
+    assert to_anna is not None
+    assert to_boris is not None
+    assert to_boris.closed_by == call
+    assert (to_anna.closed_by, to_anna.closed_at) == (None, None)
 
 
 def test_a_manager_without_clients_or_employee_sees_no_client_at_all(company: Company) -> None:

@@ -16,13 +16,26 @@ from tests.harness.service import Service, a_service
 pytestmark = pytest.mark.walk
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    with a_service(tmp_path, processes=2) as service:
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A running service that several tests look at."""
+    with a_service(tmp_path_factory.mktemp("two"), processes=2) as service:
         service.prepare()
-        service.start()
-        service.wait_for(service.inner_answers)
+        _start(service)
         yield service
+
+
+@pytest.fixture
+def own_service(tmp_path: Path) -> Iterator[Service]:
+    """A running service that the test ends."""
+    with a_service(tmp_path, processes=2) as service:
+        _start(service)
+        yield service
+
+
+def _start(service: Service) -> None:
+    service.start()
+    service.wait_for(service.inner_answers)
 
 
 def test_edges_keep_while_there_is_no_core_and_the_core_records_it_later(service: Service) -> None:
@@ -49,25 +62,6 @@ def test_a_command_reaches_the_core_and_a_new_source_reaches_the_edges(service: 
     service.wait_for(lambda: post(service.port, hook, "branch")[0] == 401)
 
 
-def test_asked_to_stop_both_parts_end_and_the_exit_status_is_0(service: Service) -> None:
-    parts = [service.pid("edges"), service.pid("core")]
-
-    status, seconds = service.ask_to_stop()
-
-    assert (status, seconds < 20) == (0, True)
-    assert not any(map(_runs, parts))
-
-
-def test_parts_do_not_outlive_a_supervisor_that_was_killed(service: Service) -> None:
-    parts = [service.pid("edges"), service.pid("core")]
-
-    service.kill()
-    service.process = None
-
-    service.wait_for(lambda: not any(map(_runs, parts)))
-    service.start()  # nothing is owned by anybody any more
-
-
 def test_a_second_service_on_the_same_data_is_refused_naming_the_first(service: Service) -> None:
     assert service.process is not None
 
@@ -75,6 +69,24 @@ def test_a_second_service_on_the_same_data_is_refused_naming_the_first(service: 
 
     assert second.returncode == 1
     assert f"in use by process {service.process.pid}" in second.stderr
+
+
+def test_asked_to_stop_both_parts_end_and_the_exit_status_is_0(own_service: Service) -> None:
+    parts = [own_service.pid("edges"), own_service.pid("core")]
+
+    status, seconds = own_service.ask_to_stop()
+
+    assert (status, seconds < 20) == (0, True)
+    assert not any(map(_runs, parts))
+
+
+def test_parts_do_not_outlive_a_supervisor_that_was_killed(own_service: Service) -> None:
+    parts = [own_service.pid("edges"), own_service.pid("core")]
+
+    own_service.kill()
+    own_service.process = None
+
+    own_service.wait_for(lambda: not any(map(_runs, parts)))
 
 
 def _runs(pid: int) -> bool:

@@ -62,7 +62,6 @@ def filter_of(visit: Visit) -> InteractionFilter:
         employee=visit.asked("employee") or None,
         line=visit.asked("line") or None,
         flag_kind=_one_of(FlagKind, visit.asked("flag")),
-        ended=False if visit.asked("now") else None,
     )
 
 

@@ -1,0 +1,1 @@
+"""Simulated telephone systems, one module for each provider."""
