@@ -12,12 +12,20 @@ from cyclopts import App, Parameter
 from ingest.commands import access, company, tools
 from ingest.commands.calling import call, fail, say, settings
 
-app = App(
-    name="keepline",
-    help_format="plaintext",
-    help="Telephony and email ingestion that keeps a company's clients with the company.",
-    version="0.1.0",
-)
+HELP = """Telephony and email ingestion that keeps a company's clients with the company.
+
+First steps:
+  keepline init --zone Europe/Moscow --region RU
+  keepline import employees employees.csv
+  keepline user add olga --name "Olga" --role supervisor
+  keepline serve
+
+Settings come from keepline.toml (or --config FILE) and KEEPLINE_... variables.
+Every command explains itself, with an example: keepline COMMAND --help
+"""
+
+# Plain text: the examples keep their lines, and <TAB> is no markup.
+app = App(name="keepline", help=HELP, help_format="plaintext", version="0.1.0")
 for group in (
     access.source,
     access.mailbox,
@@ -122,9 +130,9 @@ def demo(
     sys.exit(run(Asked(seconds=seconds, browser=browser, port=port, data_dir=data_dir)))
 
 
-def main() -> None:
-    """Run the command line."""
-    arguments = sys.argv[1:]
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; the process's own arguments unless others are given."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["--config"] and len(arguments) > 1:
         if not Path(arguments[1]).is_file():
             fail(f"--config: there is no file {arguments[1]}", 2)

@@ -46,12 +46,13 @@ class Changed:
 
     interactions: frozenset[str] = frozenset()
     decided: frozenset[str] = frozenset()  #: ids of flags, review items, touches closed
+    keys: frozenset[str] = frozenset()  #: of calls that became known or moved
     subjects: frozenset[str] = frozenset()
 
     @property
     def rows(self) -> int:
         """Return how many derived rows are not what they were."""
-        return len(self.interactions | self.decided)
+        return len(self.interactions | self.decided | self.keys)
 
 
 @dataclass(slots=True)
@@ -126,7 +127,7 @@ def remake(
     also: Iterable[str] = (),
 ) -> Changed:
     """Fold, match, decide and record the calls and mails with these keys, from their facts."""
-    calls, gone = _fold(connection, set(keys))
+    calls, gone, moved = _fold(connection, set(keys))
     read_mails = wire.mails_of(connection, mails)
     touches = _match(connection, calls, read_mails, known, regions)
     changed, subjects = derived.write_touches(connection, touches)
@@ -137,6 +138,7 @@ def remake(
     decided = decide_subjects(connection, subjects, known, now=now)
     return Changed(
         interactions=frozenset(changed | removed),
+        keys=frozenset(moved),
         decided=frozenset(decided),
         subjects=frozenset(subjects),
     )
@@ -197,10 +199,13 @@ class _Folded:
         return self.ids[0]
 
 
-def _fold(connection: Connection, keys: set[str]) -> tuple[list[_Folded], set[str]]:
-    """Fold every call that these keys belong to; returns them and the ids they no longer have."""
+def _fold(connection: Connection, keys: set[str]) -> tuple[list[_Folded], set[str], set[str]]:
+    """Fold every call that these keys belong to.
+
+    Returns the calls, the interactions they no longer are, and the keys whose rows changed.
+    """
     if not keys:
-        return [], set()
+        return [], set(), set()
     before = derived.interactions_of_keys(connection, keys)
     keys = keys | derived.keys_of_interactions(connection, before.values())
     reports = wire.reports_of(connection, keys)
@@ -217,9 +222,9 @@ def _fold(connection: Connection, keys: set[str]) -> tuple[list[_Folded], set[st
         ids = tuple(call_key_id(source, key) for key in call.keys)
         folded.append(_Folded(source=source, ids=ids, call=call))
         rows.update((key, (source, name, ids[0])) for key, name in zip(ids, call.keys, strict=True))
-    derived.forget_call_keys(connection, keys - rows.keys())
-    derived.write_call_keys(connection, rows)
-    return folded, set(before.values()) - {call.id for call in folded}
+    moved = derived.forget_call_keys(connection, keys - rows.keys())
+    moved |= derived.write_call_keys(connection, rows)
+    return folded, set(before.values()) - {call.id for call in folded}, moved
 
 
 def group_by_keys(reports: Sequence[StoredReport]) -> list[list[StoredReport]]:

@@ -112,12 +112,12 @@ def _read_mail(delivery: Delivery, found: Mail | str | None) -> Reading:
         because = delivery.head.get("truncated_because") or "only its headers were fetched"
         mail = replace(mail, warnings=(*mail.warnings, str(because)))
     identity = mail.identity if mail is not None else str(resighted)
-    return Reading(
-        delivery=delivery, end=End.READ, mail=mail, sighting=_sighting(delivery, identity)
-    )
+    top = mail.received_top if mail is not None else None
+    seen = _sighting(delivery, identity, top)
+    return Reading(delivery=delivery, end=End.READ, mail=mail, sighting=seen)
 
 
-def _sighting(delivery: Delivery, identity: str) -> Sighting:
+def _sighting(delivery: Delivery, identity: str, top: datetime | None) -> Sighting:
     head = delivery.head
     dated = head.get("internal_date")
     return Sighting(
@@ -127,6 +127,7 @@ def _sighting(delivery: Delivery, identity: str) -> Sighting:
         uid=int(head.get("uid", 0)),
         sent=bool(head.get("sent", False)),
         internal_date=datetime.fromisoformat(dated) if dated else None,
+        received_top=top,
         mail=identity,
         first_received_at=delivery.received_at,
     )

@@ -89,14 +89,14 @@ def _work(
     def remake_calls(chunk: list[str]) -> Step:
         def step(write: Connection) -> tuple[int, set[str]]:
             changed = remake(write, chunk, (), known, regions, now=now)
-            return len(chunk), set(changed.interactions | changed.decided)
+            return len(chunk), set(changed.interactions | changed.decided | changed.keys)
 
         return step
 
     def remake_mails(chunk: list[str]) -> Step:
         def step(write: Connection) -> tuple[int, set[str]]:
             changed = remake(write, (), chunk, known, regions, now=now)
-            return len(chunk), set(changed.interactions | changed.decided)
+            return len(chunk), set(changed.interactions | changed.decided | changed.keys)
 
         return step
 

@@ -70,8 +70,8 @@ def keys_of_interactions(connection: Connection, ids: Iterable[str]) -> set[str]
     return found
 
 
-def write_call_keys(connection: Connection, rows: Mapping[str, tuple[str, str, str]]) -> int:
-    """Store key -> (source, provider's key, interaction id) where it differs; returns how many."""
+def write_call_keys(connection: Connection, rows: Mapping[str, tuple[str, str, str]]) -> set[str]:
+    """Store key -> (source, provider's key, interaction id) where it differs; returns which."""
     known: dict[str, str] = interactions_of_keys(connection, rows)
     new = [
         {"key": key, "source": source, "provider_key": provider, "interaction_id": interaction}
@@ -92,13 +92,15 @@ def write_call_keys(connection: Connection, rows: Mapping[str, tuple[str, str, s
             .values(interaction_id=bindparam("i")),
             moved,
         )
-    return len(new) + len(moved)
+    return {str(row["key"]) for row in new} | {row["k"] for row in moved}
 
 
-def forget_call_keys(connection: Connection, keys: Iterable[str]) -> None:
-    """Remove keys that no report speaks of any more."""
-    for chunk in chunks(sorted(keys)):
+def forget_call_keys(connection: Connection, keys: Iterable[str]) -> set[str]:
+    """Remove keys that no report speaks of any more; returns those that were there."""
+    known = set(interactions_of_keys(connection, keys))
+    for chunk in chunks(sorted(known)):
         connection.execute(delete(call_keys).where(call_keys.c.key.in_(chunk)))
+    return known
 
 
 # Interactions ----------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ class LineUsed:
     line: OwnLine
     holder: Named | None  #: named then
     left: bool  #: that one had left by then
+    shared: bool  #: answered by many, so that nobody in particular holds it
     touches: int
 
 
@@ -208,6 +209,7 @@ def _lines_used(connection: Connection, points: Sequence[str]) -> dict[str, list
                 line=ours[row.own_line],
                 holder=Named(id=person.id, name=person.name) if person else None,
                 left=person is not None and person.left_at(row.last_at) is not None,
+                shared=line is not None and line.shared,
                 touches=row.touches,
             )
         )

@@ -7,22 +7,25 @@ number or count another client, and nothing unmatched. What a viewer may not see
 not there.
 """
 
-from storage.reads_common import BadCursor, Named, OwnLine, Page
-from storage.reads_directory import (
+from storage.reads_clients import (
     ClientCard,
     ClientView,
     ContactView,
+    PointView,
+    client,
+    list_clients,
+)
+from storage.reads_common import BadCursor, Named, OwnLine, Page
+from storage.reads_directory import (
     EmployeeView,
     Holder,
     LineView,
-    PointView,
-    client,
     employee,
     line,
-    list_clients,
     list_employees,
     list_lines,
 )
+from storage.reads_filter import InteractionFilter
 from storage.reads_flags import (
     FlagFilter,
     FlagOrder,
@@ -34,7 +37,6 @@ from storage.reads_flags import (
 )
 from storage.reads_interactions import (
     FlagRef,
-    InteractionFilter,
     InteractionView,
     MailBody,
     ParticipantView,

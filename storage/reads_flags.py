@@ -59,6 +59,9 @@ class FlagFilter:
     until: datetime | None = None  #: opened before
 
 
+EVERY_FLAG = FlagFilter()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlagView:
     """Why someone must look at a client or number, and who it is for now."""
@@ -92,7 +95,7 @@ class FlagView:
 def list_flags(
     connection: Connection,
     viewer: Viewer,
-    wanted: FlagFilter = FlagFilter(),
+    wanted: FlagFilter = EVERY_FLAG,
     *,
     now: datetime,
     order: FlagOrder = FlagOrder.OPENED,

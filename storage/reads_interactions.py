@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, select
+from sqlalchemy import Connection, and_, func, select
 
 from ingest.domain.calls import Direction
 from ingest.domain.contacts import ContactPoint
-from ingest.domain.interactions import FlagKind, Kind, Side, Status
+from ingest.domain.interactions import Kind, Side, Status
 from ingest.domain.people import Viewer
 from storage.facts import chunks
 from storage.reads_common import (
@@ -30,6 +30,15 @@ from storage.reads_common import (
     page_of,
     visible_subjects,
 )
+from storage.reads_filter import (
+    EVERYTHING,
+    InteractionFilter,
+    Narrowing,
+    conditions,
+    narrow,
+    narrowing,
+    of_participants,
+)
 from storage.tables import (
     call_keys,
     call_reports,
@@ -42,28 +51,6 @@ from storage.tables import (
     participants,
     sightings,
 )
-
-#: A filter that few touches pass is looked up by those; one that many pass is tried on the
-#: touches in order of time, where enough of them are soon found.
-FEW = 2_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InteractionFilter:
-    """Which interactions are asked for; what is None does not matter."""
-
-    from_at: datetime | None = None  #: at or after
-    until: datetime | None = None  #: before
-    client: str | None = None
-    number: str | None = None  #: a contact point as stored, such as `tel:+74951234567`
-    source: str | None = None  #: name of a source, or id of a mailbox
-    status: Status | None = None
-    kind: Kind | None = None
-    direction: Direction | None = None
-    employee: str | None = None  #: whose touch it was then
-    line: str | None = None  #: id of our line that is shown
-    flag: str | None = None  #: id of a flag
-    flag_kind: FlagKind | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +134,7 @@ class MailBody:
 def list_interactions(
     connection: Connection,
     viewer: Viewer,
-    wanted: InteractionFilter = InteractionFilter(),
+    wanted: InteractionFilter = EVERYTHING,
     *,
     now: datetime,
     after: str | None = None,
@@ -158,11 +145,11 @@ def list_interactions(
     Raises BadCursor if `after` is not the `next` of an earlier page.
     """
     columns = interactions.c
-    conditions = _conditions(wanted)
-    conditions += [_narrow(connection, it) for it in _narrowing(viewer, wanted, now)]
+    passed = conditions(wanted)
+    passed += [narrow(connection, it) for it in narrowing(viewer, wanted, now)]
     rows = connection.execute(
         select(interactions)
-        .where(*conditions, beyond(columns.occurred_at, columns.id, after))
+        .where(*passed, beyond(columns.occurred_at, columns.id, after))
         .order_by(columns.occurred_at.desc(), columns.id.desc())
         .limit(limit + 1)
     ).all()
@@ -187,118 +174,24 @@ def count_each(
 ) -> list[int]:
     """Return the length of the list that each of these filters gives."""
     if viewer.sees_everything:
-        return [_count(connection, it, _narrowing(viewer, it, now)) for it in wanted]
+        return [_count(connection, it, narrowing(viewer, it, now)) for it in wanted]
     narrowed = [it for it in wanted if it.client or it.number or it.flag or it.flag_kind]
     if narrowed:
-        return [_count(connection, it, _narrowing(viewer, it, now)) for it in wanted]
+        return [_count(connection, it, narrowing(viewer, it, now)) for it in wanted]
     # A manager's touches are looked at once for all filters, never all touches for each.
     row = connection.execute(
-        select(*(func.count().filter(and_(*_conditions(it))) for it in wanted))
+        select(*(func.count().filter(and_(*conditions(it))) for it in wanted))
         .select_from(interactions)
-        .where(interactions.c.id.in_(_of_participants(viewer, now).ids))
+        .where(interactions.c.id.in_(of_participants(viewer, now).ids))
     ).one()
     return [int(number) for number in row]
 
 
-def _count(
-    connection: Connection, wanted: InteractionFilter, narrowing: Sequence[_Narrowing]
-) -> int:
-    conditions = [*_conditions(wanted), *(interactions.c.id.in_(it.ids) for it in narrowing)]
+def _count(connection: Connection, wanted: InteractionFilter, parts: Sequence[Narrowing]) -> int:
+    passed = [*conditions(wanted), *(interactions.c.id.in_(it.ids) for it in parts)]
     return int(
-        connection.scalar(select(func.count()).select_from(interactions).where(*conditions)) or 0
+        connection.scalar(select(func.count()).select_from(interactions).where(*passed)) or 0
     )
-
-
-def _conditions(wanted: InteractionFilter) -> list[ColumnElement[bool]]:
-    """Return the parts of the filter that look at the interaction alone."""
-    columns = interactions.c
-    equal = {
-        columns.source: wanted.source,
-        columns.status: wanted.status,
-        columns.kind: wanted.kind,
-        columns.direction: wanted.direction,
-        columns.employee_id: wanted.employee,
-        columns.own_line: wanted.line,
-    }
-    found: list[ColumnElement[bool]] = [
-        column == value for column, value in equal.items() if value is not None
-    ]
-    if wanted.from_at is not None:
-        found.append(columns.occurred_at >= wanted.from_at)
-    if wanted.until is not None:
-        found.append(columns.occurred_at < wanted.until)
-    found.append(columns.suppressed == false())
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Narrowing:
-    """Ids of the interactions that one part of a filter lets pass, asked for in two ways."""
-
-    ids: Select[tuple[str]]  #: all of them
-    this: ColumnElement[bool]  #: that an interaction at hand is one of them
-
-
-def _narrowing(viewer: Viewer, wanted: InteractionFilter, now: datetime) -> list[_Narrowing]:
-    """Return the parts of the filter that look at participants or flags."""
-    found = []
-    if wanted.client is not None:
-        found.append(_of_participants(viewer, now, subject=f"client:{wanted.client}"))
-    if wanted.number is not None:
-        found.append(_of_participants(viewer, now, point=wanted.number))
-    if wanted.flag is not None or wanted.flag_kind is not None:
-        found.append(_of_flags(viewer, now, wanted.flag, wanted.flag_kind))
-    if not viewer.sees_everything and wanted.client is None and wanted.number is None:
-        found.append(_of_participants(viewer, now))
-    return found
-
-
-def _of_participants(
-    viewer: Viewer, now: datetime, *, subject: str | None = None, point: str | None = None
-) -> _Narrowing:
-    """Return the touches in which that subject or point took part, before the viewer's eyes."""
-
-    def conditions(subject_column: Any, point_column: Any) -> list[ColumnElement[bool]]:
-        asked = []
-        if subject is not None:
-            asked.append(subject_column == subject)
-        if point is not None:
-            asked.append(point_column == point)
-        if not viewer.sees_everything:
-            asked.append(subject_column.in_(visible_subjects(viewer, now)))
-        return asked
-
-    part = participants.c
-    # Of one touch its few participants are looked at. Bare columns would tempt SQLite, which
-    # keeps no statistics, to read all touches of the subject again for each one.
-    hidden = conditions(func.coalesce(part.subject, ""), func.coalesce(part.point, ""))
-    return _Narrowing(
-        select(part.interaction_id).where(*conditions(part.subject, part.point)),
-        select(part.interaction_id)
-        .where(part.interaction_id == interactions.c.id, *hidden)
-        .correlate(interactions)
-        .exists(),
-    )
-
-
-def _of_flags(viewer: Viewer, now: datetime, flag: str | None, kind: FlagKind | None) -> _Narrowing:
-    """Return the touches of that flag, or of all flags of that kind."""
-    link = flag_touches.c
-    ids = select(link.interaction_id).join(flags, flags.c.id == link.flag_id)
-    if flag is not None:
-        ids = ids.where(flags.c.id == flag)
-    if kind is not None:
-        ids = ids.where(flags.c.kind == kind)
-    if not viewer.sees_everything:
-        ids = ids.where(flags.c.subject.in_(visible_subjects(viewer, now)))
-    this = ids.where(link.interaction_id == interactions.c.id).correlate(interactions).exists()
-    return _Narrowing(ids, this)
-
-
-def _narrow(connection: Connection, narrowing: _Narrowing) -> ColumnElement[bool]:
-    """Return the condition to be let pass, in the way that costs less."""
-    few = connection.scalars(narrowing.ids.limit(FEW + 1)).all()
-    return interactions.c.id.in_(sorted(set(few))) if len(few) <= FEW else narrowing.this
 
 
 # One touch -------------------------------------------------------------------------------------

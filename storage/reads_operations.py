@@ -13,8 +13,9 @@ from ingest.domain.interactions import Kind, Status
 from ingest.domain.people import Viewer
 from storage.directory import current
 from storage.reads_common import PAGE, Page, slice_of
+from storage.reads_filter import InteractionFilter
 from storage.reads_flags import FlagFilter, count_flags
-from storage.reads_interactions import InteractionFilter, count_each
+from storage.reads_interactions import count_each
 from storage.reads_review import count_deliveries, count_review_items
 from storage.tables import deliveries, mailboxes, sources
 

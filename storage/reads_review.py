@@ -15,7 +15,8 @@ from ingest.domain.people import Viewer
 from storage import decisions as decided
 from storage.decisions import Decision
 from storage.reads_common import PAGE, Page, beyond, page_of
-from storage.reads_interactions import InteractionFilter, InteractionView, list_interactions
+from storage.reads_filter import InteractionFilter
+from storage.reads_interactions import InteractionView, list_interactions
 from storage.tables import decisions, deliveries, review_items
 
 

@@ -327,6 +327,7 @@ sightings = Table(
     Column("uid", BigInteger, nullable=False),
     Column("sent", Boolean, nullable=False),
     Column("internal_date", Moment),
+    Column("received_top", Moment),
     Column("received_at", Moment, nullable=False),
 )
 

@@ -208,6 +208,7 @@ def insert_mails(
                     "uid": sighting.uid,
                     "sent": sighting.sent,
                     "internal_date": sighting.internal_date,
+                    "received_top": sighting.received_top,
                     "received_at": sighting.first_received_at,
                 }
                 for delivery, sighting in seen
@@ -238,6 +239,7 @@ def mails_of(
                     uid=row.uid,
                     sent=row.sent,
                     internal_date=row.internal_date,
+                    received_top=row.received_top,
                     mail=row.mail_id,
                     first_received_at=row.received_at,
                 )

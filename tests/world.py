@@ -384,7 +384,6 @@ def sighting_of(
             cc=tuple(MailAddress(address=it) for it in cc),
             subject="A subject",
             automatic=automatic,
-            received_top=received_top,
         ),
         sighting=Sighting(
             mailbox=f"box-{box}",
@@ -393,6 +392,7 @@ def sighting_of(
             uid=position,
             sent=sent,
             internal_date=at,
+            received_top=received_top,
             mail=identity,
             first_received_at=delivery.received_at,
         ),

@@ -20,6 +20,7 @@ token = App(name="token", help="Tokens for programs that read the API.")
 @source.command(name="add")
 def add_source(
     name: str,
+    /,
     *,
     provider: str,
     zone: str,
@@ -34,7 +35,8 @@ def add_source(
     Examples:
       keepline source add office --provider mango --zone Europe/Moscow --region RU \\
         --secret vpbx_api_key=KEY --secret vpbx_api_salt=SALT
-      keepline source add own --provider generic --zone UTC --region NL --secret secret=whsec_...
+      keepline source add own --provider generic --zone UTC --region NL \\
+        --secret secret=whsec_...
 
     Parameters
     ----------
@@ -95,6 +97,7 @@ def list_sources() -> None:
 @source.command(name="rotate")
 def rotate_source(
     name: str,
+    /,
     *,
     secret: Annotated[list[str] | None, Parameter(negative="")] = None,
     end_old: Annotated[bool, Parameter(negative="")] = False,
@@ -128,6 +131,7 @@ def _secrets(pairs: list[str] | None) -> dict[str, str]:
 @mailbox.command(name="add")
 def add_mailbox(
     address: str,
+    /,
     *,
     host: str,
     port: int | None = None,
@@ -195,7 +199,7 @@ def list_mailboxes() -> None:
 
 
 @mailbox.command(name="check")
-def check_mailbox(address: str) -> None:
+def check_mailbox(address: str, /) -> None:
     """Try a mailbox step by step: resolve, connect, TLS, sign in, folders, a fetch.
 
     Example: keepline mailbox check manager1@example.org
@@ -233,6 +237,7 @@ def check_mailbox(address: str) -> None:
 @user.command(name="add")
 def add_user(
     login: str,
+    /,
     *,
     name: str,
     role: Literal["supervisor", "manager"],
@@ -266,7 +271,7 @@ def add_user(
 
 
 @token.command(name="add")
-def add_token(name: str, *, user: str) -> None:
+def add_token(name: str, /, *, user: str) -> None:
     """Make a token for the API, with the rights of a user. It is shown once.
 
     Example: keepline token add crm --user olga

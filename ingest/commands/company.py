@@ -32,6 +32,7 @@ def list_employees() -> None:
 @employee.command
 def leave(
     who: str,
+    /,
     *,
     on: str | None = None,
     at: str | None = None,
@@ -66,6 +67,7 @@ def leave(
 @line.command
 def assign(
     address: str,
+    /,
     *,
     to: str | None = None,
     since: str | None = None,
@@ -97,7 +99,7 @@ def assign(
 
 
 @policy.command(name="set")
-def set_policy(name: str, value: str, *, since: str | None = None) -> None:
+def set_policy(name: str, value: str, /, *, since: str | None = None) -> None:
     """Set a rule: zone, region, duty, history_after, short_call (seconds) or status (JSON).
 
     Examples:
@@ -109,7 +111,7 @@ def set_policy(name: str, value: str, *, since: str | None = None) -> None:
     say(f"{done['name']} is {done['value']} from {done['since']} on.")
 
 
-def import_(kind: Literal["clients", "employees", "lines"], file: Path) -> None:
+def import_(kind: Literal["clients", "employees", "lines"], file: Path, /) -> None:
     """Import the company's directory from a CSV file; the same file twice changes nothing.
 
     Columns (the first of each is compulsory):

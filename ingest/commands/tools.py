@@ -12,12 +12,15 @@ from cyclopts import Parameter
 
 from ingest.commands.calling import errors, fail, say, settings
 
+#: `-` is standard input, and a number may begin with a dash of its own.
+MayBeDash = Annotated[str, Parameter(allow_leading_hyphen=True)]
+
 if TYPE_CHECKING:
     from ingest.secrets import Secrets
     from ingest.settings import Settings
 
 
-def normalise_(text: str, *, region: str = "ZZ") -> None:
+def normalise_(text: MayBeDash, /, *, region: str = "ZZ") -> None:
     """Print what a telephone number is, as one line of JSON.
 
     Examples:
@@ -43,7 +46,7 @@ def normalise_(text: str, *, region: str = "ZZ") -> None:
         print(json.dumps(as_json(normalise(written, where.strip() or region)), ensure_ascii=False))
 
 
-def parse_mail(file: Path) -> None:
+def parse_mail(file: Annotated[Path, Parameter(allow_leading_hyphen=True)], /) -> None:
     """Print what a mail says, as JSON. The file is read in a child process with limits.
 
     Example: keepline parse-mail message.eml
@@ -63,7 +66,7 @@ def parse_mail(file: Path) -> None:
     print(json.dumps(as_json(mail), ensure_ascii=False, indent=2))
 
 
-def conformance(directory: Path) -> None:
+def conformance(directory: Path, /) -> None:
     """Take recorded cases through verify, parse and fold, and say which differ.
 
     Example: keepline conformance tests/telephony/providers
@@ -75,7 +78,7 @@ def conformance(directory: Path) -> None:
     sys.exit(run_conformance(str(directory)))
 
 
-def export(delivery: str, *, raw: Annotated[bool, Parameter(negative="")] = False) -> None:
+def export(delivery: str, /, *, raw: Annotated[bool, Parameter(negative="")] = False) -> None:
     """Print a kept delivery: what came, when, and what became of it. Secrets are masked.
 
     Examples:

@@ -56,5 +56,6 @@ class Sighting:
     uid: int
     sent: bool  #: seen in the folder of sent mail
     internal_date: datetime | None
+    received_top: datetime | None = None  #: time in this copy's topmost Received header
     mail: str  #: identity
     first_received_at: datetime  #: when we kept it

@@ -260,36 +260,30 @@ def points_of_mail(mail: Mail) -> set[str]:
     return {str(point) for _, point, _ in _header_points(mail)}
 
 
-def moment_of(mail: Mail, sightings: Sequence[Sighting]) -> datetime:
+def moment_of(sightings: Sequence[Sighting]) -> datetime:
     """Return when a mail happened: never by its own Date, which strangers write."""
     moments = []
     for seen in sightings:
         moment = seen.internal_date or seen.first_received_at
-        copied = mail.received_top is not None and mail.received_top < moment - COPIED_AFTER
-        if copied and not seen.sent and mail.received_top is not None:
-            moment = mail.received_top
+        top = seen.received_top
+        if top is not None and not seen.sent and top < moment - COPIED_AFTER:
+            moment = top
         moments.append(moment)
     return min(moments)
 
 
 def touch_of_mail(mail: Mail, sightings: Sequence[Sighting], known: Knowledge) -> Touch:
     """Return the touch that a mail is, with every mailbox that saw it as a witness."""
-    directory, at = known.directory, moment_of(mail, sightings)
+    directory, at = known.directory, moment_of(sightings)
     parts = [
         _correspondent(point, role, at, known, name=name)
         for role, point, name in _header_points(mail)
     ]
     direction = _direction_of_mail(parts, sightings)
-    if direction is Direction.INTERNAL:
-        parts = [
-            replace(
-                part,
-                subject=None,
-                cause=None,
-                side=Side.OWN if part.side is Side.OWN else part.side,
-            )
-            for part in parts
-        ]
+    if direction is Direction.INTERNAL or mail.automatic is not None:
+        # What needs nothing, closes nothing and raises nothing lies in nobody's timeline: a robot
+        # that writes a thousand mails would otherwise be decided a thousand times over.
+        parts = [replace(part, subject=None, cause=None) for part in parts]
     else:
         parts = _subjects_of_mail(parts, direction)
     lines = _own_lines(directory, parts, direction)

@@ -6,6 +6,7 @@ A token stands for the user it was made for, and sees what that user sees. Nothi
 from __future__ import annotations
 
 import asyncio
+import secrets
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,6 @@ from ingest.review.api_description import description
 from ingest.review.api_json import Json
 from ingest.review.api_parameters import Parameters, Refused, bad, is_plain
 from ingest.review.api_resources import RESOURCES, Asking, Resource
-from ingest.review.guard import request_id
 from storage import people
 from storage.database import Database
 from storage.log import LogUnavailable
@@ -213,14 +213,15 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         raise
     except Exception as error:
         # The message may hold what strangers wrote or what must not be logged: only where.
+        number = secrets.token_hex(8)
         log.error(
             "api.failed",
-            request=request_id(request),
+            request=number,
             error=type(error).__name__,
             where=traceback.format_tb(error.__traceback__)[-3:],
         )
-        told = f"this went wrong on our side; the log tells why, see {request_id(request)}"
-        return _error(Refused(500, "internal", told))
+        told = f"this went wrong on our side; the log tells why, see {number}"
+        return _error(Refused(500, "internal", told, headers={"X-Request-Id": number}))
 
 
 def _error(refused: Refused) -> web.Response:

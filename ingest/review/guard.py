@@ -161,14 +161,13 @@ def request_id(request: web.Request) -> str:
     return found
 
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
 def errors_as_pages(guard: Guard, *, except_under: tuple[str, ...]) -> Any:
     """Return the middleware that turns what went wrong into a page with the request's id."""
 
     @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def middleware(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
         if request.path.startswith(except_under):
             return await handler(request)
         try:

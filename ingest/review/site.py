@@ -24,7 +24,7 @@ from ingest.review.pages import (
 from ingest.review.passwords import Hashing, SlowDown
 from ingest.review.render import environment, static_files
 from ingest.review.show import SHOW, Show
-from ingest.review.web import Guarded, Right, Route, Visit, security_headers
+from ingest.review.web import Right, Route, Visit, guarded, security_headers
 
 #: Addresses on the same door that answer machines, in their own way.
 FOR_MACHINES = ("/api/", "/livez", "/readyz", "/metrics")
@@ -91,7 +91,7 @@ def build_site(app: web.Application, context: Context) -> Guard:
         Route("GET", "/events", events, Right.SIGNED_IN),
     )
     for route in (*ROUTES, *own):
-        app.router.add_route(route.method, route.path, guarded(route, guard))
+        app.router.add_route(route.method, route.path, guarded(route, guard.handle))
     app.middlewares.append(errors_as_pages(guard, except_under=FOR_MACHINES))
     _add_headers(app, context)
 
@@ -100,11 +100,6 @@ def build_site(app: web.Application, context: Context) -> Guard:
 
     app.on_shutdown.append(close)
     return guard
-
-
-def guarded(route: Route, guard: Guard) -> Guarded:
-    """Return the handler of a route, with its declared right for all to read."""
-    return Guarded(route, guard.handle)
 
 
 def _add_headers(app: web.Application, context: Context) -> None:

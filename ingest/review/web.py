@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -102,23 +102,25 @@ class Route:
     right: Right = Right.SUPERVISOR
 
 
-@dataclass(frozen=True, slots=True)
-class Guarded:
-    """A route's handler as aiohttp sees it; tests read `right` from the router."""
+Handler = Callable[[web.Request], Coroutine[Any, Any, web.StreamResponse]]
 
-    route: Route
-    handle: Callable[[Route, web.Request], Coroutine[Any, Any, web.StreamResponse]] = field(
-        repr=False
-    )
 
-    @property
-    def right(self) -> Right:
-        """Return who may use the route."""
-        return self.route.right
+def guarded(
+    route: Route, handle: Callable[[Route, web.Request], Coroutine[Any, Any, web.StreamResponse]]
+) -> Handler:
+    """Return a route's handler as aiohttp sees it, which carries the declared right."""
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
-        """Answer a request."""
-        return await self.handle(self.route, request)
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return await handle(route, request)
+
+    vars(handler)["right"] = route.right
+    return handler
+
+
+def right_of(route: web.AbstractRoute) -> Right | None:
+    """Return the right that a route of the application declares; None: it declares none."""
+    found = getattr(route.handler, "right", None)
+    return found if isinstance(found, Right) else None
 
 
 def redirect(to: str) -> web.Response:

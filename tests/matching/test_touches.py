@@ -241,7 +241,13 @@ def a_mail(sender: str, *to: str, cc: tuple[str, ...] = (), **more: Any) -> Mail
     )
 
 
-def seen(box: str = "b1", at: datetime | None = NOON, *, sent: bool = False) -> Sighting:
+def seen(
+    box: str = "b1",
+    at: datetime | None = NOON,
+    *,
+    sent: bool = False,
+    received_top: datetime | None = None,
+) -> Sighting:
     return Sighting(
         mailbox=box,
         folder="Sent" if sent else "INBOX",
@@ -249,6 +255,7 @@ def seen(box: str = "b1", at: datetime | None = NOON, *, sent: bool = False) -> 
         uid=1,
         sent=sent,
         internal_date=at,
+        received_top=received_top,
         mail="m",
         first_received_at=NOON,
     )
@@ -299,6 +306,13 @@ def test_with_a_linked_client_a_strange_sender_waits_for_review_and_raises_nothi
     assert found.subjects == {"mail:who@else.example", "client:C"}
 
 
+def test_a_robots_mail_is_linked_and_lies_in_nobodys_timeline():
+    found = letter(a_mail(THEIRS, OURS, automatic="auto-reply"))
+
+    assert found.participants[0].client == "C"
+    assert found.subjects == frozenset()
+
+
 def test_without_a_client_only_the_sender_is_a_subject():
     found = letter(a_mail("who@else.example", OURS, "third@else.example"))
 
@@ -308,20 +322,21 @@ def test_without_a_client_only_the_sender_is_a_subject():
 def test_a_mails_moment_is_its_internal_date_the_earliest_of_its_sightings():
     later = NOON + timedelta(minutes=5)
 
-    assert moment_of(a_mail(THEIRS, OURS), [seen("b2", later), seen()]) == NOON
+    assert moment_of([seen("b2", later), seen()]) == NOON
 
 
 def test_a_copied_mailbox_does_not_make_an_old_mail_new():
     an_hour, more = NOON - timedelta(hours=1), NOON - timedelta(hours=1, seconds=1)
 
-    assert moment_of(a_mail(THEIRS, OURS, received_top=an_hour), [seen()]) == NOON
-    assert moment_of(a_mail(THEIRS, OURS, received_top=more), [seen()]) == more
+    assert moment_of([seen(received_top=an_hour)]) == NOON
+    assert moment_of([seen(received_top=more)]) == more
+    assert moment_of([seen(), seen("b2", received_top=more)]) == more
 
 
 def test_in_sent_the_internal_date_counts_whatever_was_received():
-    old = a_mail(OURS, THEIRS, received_top=NOON - timedelta(days=3))
+    old = NOON - timedelta(days=3)
 
-    assert moment_of(old, [seen(sent=True)]) == NOON
+    assert moment_of([seen(sent=True, received_top=old)]) == NOON
 
 
 def test_the_date_header_never_decides_when():

@@ -257,7 +257,7 @@ def test_each_filter_keeps_what_it_says(company: Company) -> None:
 def test_a_filter_that_many_pass_finds_the_same_as_one_that_few_pass(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from storage import reads_interactions
+    from storage import reads_filter
 
     world = company.world
     asked = [
@@ -276,7 +276,7 @@ def test_a_filter_that_many_pass_finds_the_same_as_one_that_few_pass(
             ]
 
     few = ask()
-    monkeypatch.setattr(reads_interactions, "FEW", 0)
+    monkeypatch.setattr(reads_filter, "FEW", 0)
 
     assert ask() == few
 
@@ -847,10 +847,10 @@ BIG = ("interactions", "participants", "call_reports", "deliveries", "sightings"
 def test_no_list_reads_a_large_table_from_end_to_end_or_sorts_it(
     tmp_path: Path, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from storage import reads_interactions
+    from storage import reads_filter
 
     # Every filter counts as one that many pass; of those that few pass only they are sorted.
-    monkeypatch.setattr(reads_interactions, "FEW", -1)
+    monkeypatch.setattr(reads_filter, "FEW", -1)
 
     def ask(connection: Connection) -> None:
         for wanted in (

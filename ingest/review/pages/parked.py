@@ -58,8 +58,7 @@ async def detail(visit: Visit) -> web.Response:
         area="parked",
         it=found,
         kept=kept,
-        headers=masking.masked_headers(kept) if kept else [],
-        address=_address(kept, fields, values) if kept else "",
+        head=_head(kept, fields, values) if kept else "",
         body=masking.masked_body(kept.body or b"", fields, values) if kept else "",
         longer=kept is not None and len(kept.body or b"") > masking.SHOWN_BYTES,
         said=_said(visit),
@@ -97,14 +96,16 @@ def _kept(visit: Visit, name: str, partition: int, position: int) -> Delivery | 
         return None
 
 
-def _address(kept: Delivery, fields: tuple[str, ...], values: tuple[str, ...]) -> str:
+def _head(kept: Delivery, fields: tuple[str, ...], values: tuple[str, ...]) -> str:
+    """Return the request's first line and headers, without what proves its sender."""
     head = kept.head
     if "method" not in head:
         return ""
     query = masking.masked_query(str(head.get("query", "")), fields, values)
     # What follows the source's name may be the unguessable part that proves the sender.
     path = f"/hooks/{kept.source}" + (f"/{masking.MASK}" if head.get("path") else "")
-    return f"{head['method']} {path}" + (f"?{query}" if query else "")
+    first = f"{head['method']} {path}" + (f"?{query}" if query else "")
+    return "\n".join([first, *(f"{name}: {value}" for name, value in masking.masked_headers(kept))])
 
 
 def _said(visit: Visit) -> str:

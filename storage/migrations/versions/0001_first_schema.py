@@ -94,6 +94,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_clients")),
     )
     with op.batch_alter_table("clients", schema=None) as batch_op:
+        batch_op.create_index("ix_clients_search", ["search", "id"], unique=False)
         batch_op.create_index(
             "uq_clients_external_id",
             ["external_id"],
@@ -162,6 +163,8 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
         batch_op.create_index("ix_deliveries_end", ["end", "received_at"], unique=False)
+        batch_op.create_index("ix_deliveries_place", ["log", "partition", "position"], unique=False)
+        batch_op.create_index("ix_deliveries_source", ["source", "received_at"], unique=False)
 
     op.create_table(
         "employees",
@@ -303,7 +306,10 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_interactions_occurred_at"), ["occurred_at"], unique=False
         )
-        batch_op.create_index("ix_interactions_status", ["status", "occurred_at"], unique=False)
+        batch_op.create_index("ix_interactions_source", ["source", "occurred_at"], unique=False)
+        batch_op.create_index(
+            "ix_interactions_status", ["status", "suppressed", "occurred_at"], unique=False
+        )
 
     op.create_table(
         "line_holders",
@@ -508,6 +514,7 @@ def upgrade() -> None:
         sa.Column("uid", sa.BigInteger(), nullable=False),
         sa.Column("sent", sa.Boolean(), nullable=False),
         sa.Column("internal_date", sa.BigInteger(), nullable=True),
+        sa.Column("received_top", sa.BigInteger(), nullable=True),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sightings")),
     )
@@ -672,6 +679,7 @@ def downgrade() -> None:
     op.drop_table("line_holders")
     with op.batch_alter_table("interactions", schema=None) as batch_op:
         batch_op.drop_index("ix_interactions_status")
+        batch_op.drop_index("ix_interactions_source")
         batch_op.drop_index(batch_op.f("ix_interactions_occurred_at"))
         batch_op.drop_index("ix_interactions_employee")
 
@@ -707,6 +715,8 @@ def downgrade() -> None:
 
     op.drop_table("employees")
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
+        batch_op.drop_index("ix_deliveries_source")
+        batch_op.drop_index("ix_deliveries_place")
         batch_op.drop_index("ix_deliveries_end")
 
     op.drop_table("deliveries")
@@ -725,6 +735,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("retracted_at IS NULL"),
             postgresql_where=sa.text("retracted_at IS NULL"),
         )
+        batch_op.drop_index("ix_clients_search")
 
     op.drop_table("clients")
     with op.batch_alter_table("client_primaries", schema=None) as batch_op:
