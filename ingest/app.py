@@ -26,10 +26,12 @@ from ingest.secrets import load_secrets
 from ingest.settings import Settings
 from ingest.supervisor import until_stopped
 from storage.database import Database
+from storage.owner import AlreadyOwned, DatabaseOwnership
 
 log = structlog.get_logger()
 
 WAIT_FOR_MAIN_S = 60.0
+OWNED_S = 1.0  #: between looks whether PostgreSQL still knows who owns it
 
 
 def now() -> datetime:
@@ -38,10 +40,41 @@ def now() -> datetime:
 
 
 @asynccontextmanager
+async def owning_main(settings: Settings) -> AsyncIterator[None]:
+    """Own the main database for as long as this is open. Raises AlreadyOwned.
+
+    A PostgreSQL that was away has forgotten its owner: it is taken again, and if another process
+    was faster, this one ends.
+    """
+    owned = own_main(settings)
+
+    async def take_again() -> None:
+        nonlocal owned
+        while isinstance(owned, DatabaseOwnership):
+            await asyncio.sleep(OWNED_S)
+            if not await asyncio.to_thread(owned.held):
+                try:
+                    owned = await asyncio.to_thread(own_main, settings)
+                    log.warning("main.owned_again")
+                except AlreadyOwned as error:
+                    log.error("main.lost", because=str(error))
+                    raise SystemExit(3) from error
+                except Exception:  # still away
+                    continue
+
+    watching = asyncio.create_task(take_again())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        owned.release()
+
+
+@asynccontextmanager
 async def running_all(settings: Settings) -> AsyncIterator[tuple[Edges, Core]]:
     """Run edges and core in this process."""
     secrets = load_secrets(settings.key_path, create=True)
-    with own_main(settings):
+    async with owning_main(settings):
         database = Database(settings.main_url)
         edge_book = Book(database, secrets, settings.public_url)
         edges = Edges(settings, edge_book, now)
@@ -78,7 +111,7 @@ async def running_all(settings: Settings) -> AsyncIterator[tuple[Edges, Core]]:
 async def running_core(settings: Settings) -> AsyncIterator[Core]:
     """Run the core alone; the edges are another process."""
     secrets = load_secrets(settings.key_path, create=True)
-    with own_main(settings):
+    async with owning_main(settings):
         database = Database(settings.main_url)
         readers = log_readers(settings)
         core = Core(

@@ -48,6 +48,7 @@ class Edges:
         self.logs: dict[str, DeliveryLog] = {}
         self.keepers: dict[str, Keeper] = {}
         self.states: dict[str, MailboxState] = {}
+        self._unwritable: dict[str, str] = {}
         self._owned: list[DatabaseOwnership] = []
         self._runner: DoorRunner | None = None
         self._socket: asyncio.Server | None = None
@@ -188,11 +189,21 @@ class Edges:
     # Remembering -------------------------------------------------------------------------------
 
     async def _remember_for_ever(self) -> None:
+        """Write the counters, and a pulse into each log: it shows that they can be written."""
         while True:
             await asyncio.sleep(REMEMBER_S)
-            if self.counters.dirty:
-                with contextlib.suppress(Exception):
-                    await self._remember_counters()
+            for name, keeper in self.keepers.items():
+                memory: dict[str, Any] = {"pulse": self.clock().isoformat()}
+                if name == "calls" and self.counters.dirty:
+                    memory[DOOR_MEMORY] = self.counters.snapshot()
+                try:
+                    await keeper.keep_many([], memory)
+                    self._unwritable.pop(name, None)
+                except Exception as error:
+                    self.counters.dirty |= DOOR_MEMORY in memory
+                    if name not in self._unwritable:
+                        log.error("log.unwritable", log=name, because=type(error).__name__)
+                    self._unwritable[name] = "it cannot be written"
 
     async def _remember_counters(self) -> None:
         memory = {DOOR_MEMORY: self.counters.snapshot()}
@@ -213,7 +224,10 @@ class Edges:
         door = self.counters.snapshot()
         self.counters.dirty = dirty  # showing is not remembering
         return {
-            "full": {name: keeper.full for name, keeper in self.keepers.items()},
+            "full": {
+                name: keeper.full or self._unwritable.get(name)
+                for name, keeper in self.keepers.items()
+            },
             "waiting": {name: keeper.waiting for name, keeper in self.keepers.items()},
             "door": door,
         }

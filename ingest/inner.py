@@ -137,10 +137,11 @@ class InnerDoor:
         return self.edges.report().get("door") or {}
 
     def _mailboxes(self) -> Mapping[str, MailboxState]:
-        found = {}
-        for mailbox, plain in self.edges.states().items():
-            found[mailbox] = state_from_memory(plain)
-        return found
+        try:
+            states = self.edges.states()
+        except LogUnavailable:
+            return {}
+        return {mailbox: state_from_memory(plain) for mailbox, plain in states.items()}
 
     def _replay(self, ids: Sequence[str]) -> int:
         done = replay(self.core.office, tell=lambda done, total: None, ids=ids)

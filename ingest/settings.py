@@ -7,6 +7,8 @@ which win. Sources, mailboxes, lines, users and policy are facts in the main dat
 from __future__ import annotations
 
 import os
+import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -65,6 +67,16 @@ class Settings(BaseSettings):
     @classmethod
     def _listen(cls, value: str) -> str:
         split_listen(value)
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        for text in value:
+            try:
+                ip_network(text, strict=False)
+            except ValueError as error:
+                raise ValueError(f"{text} is no network; write it like 10.0.0.0/8") from error
         return value
 
     @field_validator("database_url")
@@ -137,6 +149,9 @@ def load_settings(config: Path | None = None, **values: Any) -> Settings:
         raise BadSettings(f"KEEPLINE_CONFIG: there is no file {named}")
     try:
         return Settings(**values)
+    except tomllib.TOMLDecodeError as error:
+        file = os.environ.get("KEEPLINE_CONFIG", DEFAULT_FILE)
+        raise BadSettings(f'{file}: {error}; write settings as name = "value"') from error
     except ValidationError as error:
         raise BadSettings("\n".join(_sentence(problem) for problem in error.errors())) from error
 

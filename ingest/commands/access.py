@@ -107,6 +107,15 @@ def rotate_source(
     Examples:
       keepline source rotate office --secret vpbx_api_salt=NEW
       keepline source rotate office --end-old
+
+    Parameters
+    ----------
+    name
+        The source.
+    secret
+        NAME=VALUE of each new one; NAME=- reads the value from standard input.
+    end_old
+        Accept nothing any more that is signed with the old ones.
     """
     from ingest.local import Refused
 
@@ -203,6 +212,11 @@ def check_mailbox(address: str, /) -> None:
     """Try a mailbox step by step: resolve, connect, TLS, sign in, folders, a fetch.
 
     Example: keepline mailbox check manager1@example.org
+
+    Parameters
+    ----------
+    address
+        A mailbox that is followed.
     """
     import asyncio
 
@@ -249,6 +263,19 @@ def add_user(
     Examples:
       keepline user add olga --name "Ольга Орлова" --role supervisor
       keepline user add petrov --name "Пётр Петров" --role manager --employee petrov
+
+    Parameters
+    ----------
+    login
+        What the person types to sign in.
+    name
+        As others see it.
+    role
+        A supervisor sees everything, a manager the clients of one employee.
+    employee
+        For a manager: which employee. An id, a login or a unique part of the name.
+    password
+        At least 10 characters.
     """
     import secrets
 
@@ -275,6 +302,13 @@ def add_token(name: str, /, *, user: str) -> None:
     """Make a token for the API, with the rights of a user. It is shown once.
 
     Example: keepline token add crm --user olga
+
+    Parameters
+    ----------
+    name
+        What it is for.
+    user
+        Whose rights it has: a login.
     """
     done = call("token.add", name=name, user=user)
     say(f"Token {done['name']}, shown this once:\n{done['token']}")

@@ -106,6 +106,15 @@ def set_policy(name: str, value: str, /, *, since: str | None = None) -> None:
       keepline policy set duty petrov
       keepline policy set history_after 1209600 --since 2026-06-01
       keepline policy set status '{"call/in/missed": "callback_due"}'
+
+    Parameters
+    ----------
+    name
+        The rule.
+    value
+        A zone, a region, an employee for duty, seconds, or JSON for status.
+    since
+        A date or moment in the company's zone; leave it out for now.
     """
     done = call("policy.set", name=name, value=value, since=since)
     say(f"{done['name']} is {done['value']} from {done['since']} on.")
@@ -121,6 +130,13 @@ def import_(kind: Literal["clients", "employees", "lines"], file: Path, /) -> No
     Several phones or emails are separated by a semicolon or |.
 
     Example: keepline import clients clients.csv
+
+    Parameters
+    ----------
+    kind
+        What the file holds.
+    file
+        CSV with a line of column names; UTF-8, UTF-16 or windows-1251, comma or semicolon.
     """
     from ingest.custody.imports import read_csv
     from ingest.local import Refused
@@ -170,6 +186,17 @@ def replay(
       keepline replay --parked
       keepline replay --parked --source office
       keepline replay 6f1d6a52-0d4b-5b0e-9a53-5c2b9f5f7d11
+
+    Parameters
+    ----------
+    ids
+        Ids of deliveries, as `keepline export` and the page of parked ones show them.
+    parked
+        All that could not be read.
+    ignored
+        All that were understood and recorded nothing.
+    source
+        Of these only the ones of this source.
     """
     done = call(
         "replay", title="replaying", ids=list(ids), parked=parked, ignored=ignored, source=source

@@ -50,6 +50,11 @@ def parse_mail(file: Annotated[Path, Parameter(allow_leading_hyphen=True)], /) -
     """Print what a mail says, as JSON. The file is read in a child process with limits.
 
     Example: keepline parse-mail message.eml
+
+    Parameters
+    ----------
+    file
+        The mail as it lies on a server; - reads standard input.
     """
     from ingest.children import Failure, Readers
     from ingest.mail.message import parse
@@ -70,6 +75,11 @@ def conformance(directory: Path, /) -> None:
     """Take recorded cases through verify, parse and fold, and say which differ.
 
     Example: keepline conformance tests/telephony/providers
+
+    Parameters
+    ----------
+    directory
+        Holds the cases, directly or in directories of their own.
     """
     from ingest.telephony.conformance import main as run_conformance
 
@@ -124,9 +134,12 @@ def export(delivery: str, /, *, raw: Annotated[bool, Parameter(negative="")] = F
 def check(*, health: Annotated[bool, Parameter(negative="")] = False) -> None:
     """Check settings, key, databases and versions, and say how to mend what is wrong.
 
-    Examples:
-      keepline check
-      keepline check --health     (asks the running service; exit status 0 if it is ready)
+    Example: keepline check
+
+    Parameters
+    ----------
+    health
+        Ask the running service instead: exit status 0 if it is ready.
     """
     chosen = settings()
     if health:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_network
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -63,6 +64,8 @@ def add_source(
         raise Refused("--name: use letters, digits, - and _; it becomes part of an address")
     unsigned = bool(config.get("unsigned_from"))
     wanted = dict(secrets)
+    _check_names(provider, known.secrets, wanted)
+    _check_networks(config.get("unsigned_from", ()))
     missing = [key for key in known.secrets if not wanted.get(key)]
     if missing and not unsigned:
         raise Refused(
@@ -94,6 +97,7 @@ def rotate_source(
     """Give a source new secrets; the ones before stay valid until `end_old`."""
     with office.database.write() as connection:
         stored = _source(sources.load_sources(connection), name)
+        _check_names(stored.provider, PROVIDERS[stored.provider].secrets, secrets)
         valid = office.secrets.open(stored.id, stored.sealed)
         if end_old:
             valid = valid[:1]
@@ -115,6 +119,24 @@ def rotate_source(
             by=office.by,
         )
     return {"name": name, "valid": len(valid)}
+
+
+def _check_names(provider: str, known: Sequence[str], given: Mapping[str, str]) -> None:
+    for name, value in given.items():
+        if name not in known:
+            raise Refused(f"--secret: {provider} has no {name}; it has {', '.join(known)}")
+        if not value:
+            raise Refused(f"--secret: {name} is empty; {provider} needs {', '.join(known)}")
+
+
+def _check_networks(given: Sequence[str]) -> None:
+    for text in given:
+        try:
+            ip_network(text, strict=False)
+        except ValueError as error:
+            raise Refused(
+                f"--unsigned-from: {text} is no network; write it like 203.0.113.0/24"
+            ) from error
 
 
 def _source(stored: list[StoredSource], name: str) -> StoredSource:
@@ -157,6 +179,8 @@ def add_mailbox(
     normal = normalise_address(address)
     if normal is None:
         raise Refused(f"ADDRESS: {address} is no mail address")
+    if not password:
+        raise Refused("--password: it is empty; type it, or send it to standard input")
     if tls not in ("implicit", "starttls", "none"):
         raise Refused("--tls: implicit, starttls or none")
     if tls == "none" and host not in ("127.0.0.1", "::1", "localhost"):

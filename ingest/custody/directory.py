@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from sqlalchemy import Connection
+
+from ingest.custody.accounts import check_region, check_zone
 from ingest.custody.departures import find_employee
 from ingest.custody.imports import line_point
 from ingest.custody.office import Office, moment
@@ -96,14 +99,34 @@ def set_policy(
         raise Refused("NAME: zone, region, duty, history_after, short_call or status")
     now = office.clock()
     with office.database.write() as connection:
-        from_at = moment(since, office.zone(connection)) if since else now
-        said: Any = value
-        if name == "duty":
-            said = find_employee(connection, value).id
-        elif name in ("history_after", "short_call", "status"):
-            try:
-                said = json.loads(value)
-            except ValueError as error:
-                raise Refused("VALUE: seconds, or for status a JSON object") from error
+        said = _policy_value(connection, name, value)
+        try:
+            from_at = moment(since, office.zone(connection)) if since else now
+        except ValueError as error:
+            raise Refused("--since: write it like 2026-05-31 or 2026-05-31T18:00") from error
         directory.set_policy(connection, name, said, from_at=from_at, at=now, by=office.by)
+        try:
+            directory.load_policies(connection)  # whoever decides must be able to read it
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+            raise Refused(_POLICY_VALUES) from error
     return {"name": name, "value": said, "since": from_at.isoformat()}
+
+
+_POLICY_VALUES = (
+    "VALUE: for history_after and short_call seconds, for status JSON such as"
+    ' \'{"call/in/missed": "callback_due"}\''
+)
+
+
+def _policy_value(connection: Connection, name: str, value: str) -> Any:
+    """Return a rule's value as it is stored. Raises Refused."""
+    if name == "zone":
+        return check_zone(value)
+    if name == "region":
+        return check_region(value)
+    if name == "duty":
+        return find_employee(connection, value).id
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise Refused(_POLICY_VALUES) from error

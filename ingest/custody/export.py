@@ -37,7 +37,7 @@ def find(
         row = connection.execute(select(deliveries).where(wanted)).mappings().first()
     if row is not None:
         found = logs[row["log"]].get(row["partition"], row["position"])
-    elif place:
+    elif place and int(place[2]) < logs[place[1]].partitions:
         found = logs[place[1]].get(int(place[2]), int(place[3]))
     else:
         found = None

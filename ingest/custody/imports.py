@@ -53,7 +53,8 @@ def read_csv(raw: bytes, kind: str) -> list[tuple[int, dict[str, str]]]:
     try:
         found = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
-        raise Refused(f"line {reader.line_num}: {error}; check the quotes there") from error
+        begun = reader.line_num + 1  # behind the last row that could be read
+        raise Refused(f"line {begun}: {error}; check the quotes there") from error
     names = {(name or "").strip().lower() for name in reader.fieldnames or ()}
     missing = [name[:-1] for name in COLUMNS[kind] if name.endswith("*") and name[:-1] not in names]
     if missing:
@@ -129,7 +130,7 @@ class _Import:
 
     def since(self, text: str) -> datetime:
         """Return the moment a file names as a beginning; nothing: as long as we know."""
-        return moment(text, self.zone) if text else BEGINNING
+        return _dated("since", text, moment, self.zone) if text else BEGINNING
 
     def heard(self, point: ContactPoint) -> None:
         """Note that touches of this point are to be matched anew."""
@@ -155,13 +156,15 @@ def _employee(work: _Import, row: Row, where: str) -> bool:
             name=name,
             login=login,
             supervisor=work.employee(supervisor) if supervisor else None,
-            from_at=start_of_day(row["from"], work.zone) if row.get("from") else BEGINNING,
+            from_at=_dated("from", row["from"], start_of_day, work.zone)
+            if row.get("from")
+            else BEGINNING,
             provenance=where,
             **work.common,
         )
     left_on = row.get("left_on")
     if left_on:
-        left_at = end_of_day(left_on, work.zone)
+        left_at = _dated("left_on", left_on, end_of_day, work.zone)
         known = work.connection.scalar(
             select(employment.c.id).where(
                 employment.c.employee_id == found,
@@ -301,6 +304,15 @@ def _points(work: _Import, client: str, row: Row, where: str) -> bool:
 
 def _split(text: str) -> Iterable[str]:
     return [part.strip() for part in text.replace("|", ";").split(";") if part.strip()]
+
+
+def _dated(
+    column: str, text: str, read: Callable[[str, ZoneInfo], datetime], zone: ZoneInfo
+) -> datetime:
+    try:
+        return read(text, zone)
+    except ValueError as error:
+        raise Refused(f"{column}: write {text} like 2026-05-31") from error
 
 
 def _yes(text: str) -> bool:

@@ -41,6 +41,7 @@ from ingest.demo.mailserver import MailServer, NoMailServer, running
 from ingest.demo.pbx.script import Script
 from ingest.demo.simulators import Pbx
 from ingest.demo.stage import SHORTEST_S, Stage
+from ingest.demo.threads import in_thread
 from ingest.domain.interactions import Kind
 from ingest.edges import Edges
 from ingest.settings import BadSettings, Settings, load_settings
@@ -79,23 +80,21 @@ def demo(asked: Asked) -> int:
     """Run the demo; returns the exit status."""
     if asked.seconds is not None and asked.seconds < SHORTEST_S:
         fail(f"--seconds: the story needs at least {SHORTEST_S:.0f}", 2)
+    if asked.data_dir and asked.data_dir.exists() and any(asked.data_dir.iterdir()):
+        fail(f"--data-dir: {asked.data_dir} is not empty; name a new folder", 2)
     logs.configure("error", "text")
-    folder = asked.data_dir or Path(tempfile.mkdtemp(prefix="keepline-demo-"))
-    folder = folder.absolute()
-    if asked.data_dir and folder.exists() and any(folder.iterdir()):
-        fail(f"--data-dir: {folder} is not empty; name a new folder", 2)
-    status = 1
+    status, folder = 1, None
     try:
+        folder = (asked.data_dir or Path(tempfile.mkdtemp(prefix="keepline-demo-"))).absolute()
         status = run_loop(_until_stopped(asked, folder))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before anything ran that has to be ended in order
         status = 0
     except (NoMailServer, AlreadyOwned, BadSettings, OSError) as error:
         errors.print(f"keepline: {error}", markup=False)
-    finally:
-        if asked.data_dir is None and status == 0:
-            shutil.rmtree(folder, ignore_errors=True)
-        elif status:
-            errors.print(f"The demo's data are kept in {folder}", markup=False)
+    if folder and asked.data_dir is None and status == 0:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif folder and status:
+        errors.print(f"The demo's data are kept in {folder}", markup=False)
     return status
 
 
@@ -148,18 +147,18 @@ async def _play(asked: Asked, folder: Path) -> int:
 @asynccontextmanager
 async def _house(asked: Asked, folder: Path) -> AsyncIterator[House]:
     """Run the service, the mail server and the telephone systems, with ten days behind them."""
-    settings = await asyncio.to_thread(settings_for, asked, folder)
+    settings = await in_thread(settings_for, asked, folder)
     invented = company(clock().astimezone(ZoneInfo(office.ZONE)).date())
     past = everyday.past(invented, clock(), Random(1))  # noqa: S311 (the same past each time)
     async with contextlib.AsyncExitStack() as stack:
         mail = await _mail_server(stack, folder)
         edges, core = await stack.enter_async_context(running_all(settings))
         _hint("Importing the company")
-        rows = await asyncio.to_thread(
-            setup.import_company, core, invented, folder / "imports", _progress("importing")
+        rows = await setup.import_company(
+            core, invented, folder / "imports", _progress("importing")
         )
-        people = await asyncio.to_thread(setup.add_people, core)
-        sources = await asyncio.to_thread(setup.add_sources, core)
+        people = await in_thread(setup.add_people, core)
+        sources = await in_thread(setup.add_sources, core)
         _hint(f"{rows} rows imported. Telling ten days of calls and mails.")
         http = await stack.enter_async_context(aiohttp.ClientSession())
         pbxs = setup.connected(sources, http, core)
@@ -180,7 +179,7 @@ async def _house(asked: Asked, folder: Path) -> AsyncIterator[House]:
 
 async def _mail_server(stack: contextlib.AsyncExitStack, folder: Path) -> dict[str, MailServer]:
     server = running(office.MAILBOXES, folder / "imap.log")
-    mail = await asyncio.to_thread(server.__enter__)
+    mail = await in_thread(server.__enter__)
     stack.push_async_callback(asyncio.to_thread, server.__exit__, None, None, None)
     return mail
 
@@ -196,14 +195,14 @@ async def _tell_the_past(house: House) -> None:
 
     await asyncio.gather(
         *(recount(source, script) for source, script in past.calls),
-        *(asyncio.to_thread(house.mail[box].put, letters) for box, letters in by_box.items()),
+        *(in_thread(house.mail[box].put, letters) for box, letters in by_box.items()),
     )
-    await asyncio.to_thread(setup.add_mailboxes, house.core, house.mail)
+    await in_thread(setup.add_mailboxes, house.core, house.mail)
     wanted = len(past.calls) + past.mails
     show = _progress("recorded")
     ends = clock() + timedelta(seconds=CAUGHT_UP_S)
     while clock() < ends:
-        recorded = await asyncio.to_thread(_recorded, house.core)
+        recorded = await in_thread(_recorded, house.core)
         show("calls and mails", recorded, wanted)
         if recorded >= wanted:
             return
@@ -316,7 +315,7 @@ async def _go_on(house: House) -> None:
             if number % 6 == 0:
                 letter = everyday.everyday_letter(house.company, moment, key, rng)
                 put = house.mail[letter.mailbox].put
-                group.create_task(asyncio.to_thread(put, [letter]))
+                group.create_task(in_thread(put, [letter]))
             elif number % 6 == 3:
                 call = story.orphans_call(rng.choice(orphans), moment, key, rng)
                 group.create_task(house.pbxs["mobile"].play(call))

@@ -18,6 +18,7 @@ from ingest.demo import company as office
 from ingest.demo.company import Company
 from ingest.demo.mailserver import MailServer
 from ingest.demo.simulators import SIMULATORS, Pbx
+from ingest.demo.threads import in_thread
 from ingest.edges import Edges
 from ingest.review.passwords import hash_password
 
@@ -46,19 +47,25 @@ def run_command(core: Core, do: str, **arguments: Any) -> Any:
     return COMMANDS[do](core.office, tell=lambda done, total: None, **arguments)
 
 
-def import_company(core: Core, company: Company, folder: Path, progress: Progress) -> int:
-    """Write the company's files and import them; returns how many rows were read. Blocks."""
-    run_command(core, "init", zone=office.ZONE, region=office.REGION)
+async def import_company(core: Core, company: Company, folder: Path, progress: Progress) -> int:
+    """Write the company's files and import them; returns how many rows were read."""
+    await in_thread(run_command, core, "init", zone=office.ZONE, region=office.REGION)
     read = 0
     for name, (kind, text) in company.files().items():
-        (folder / name).write_text(text, encoding="utf-8")
-        rows = read_csv((folder / name).read_bytes(), kind)
+        rows = await in_thread(_written, folder / name, text, kind)
         for start in range(0, len(rows), SLICE):
-            run_command(core, "import", kind=kind, rows=rows[start : start + SLICE], file=name)
-            progress(kind, min(start + SLICE, len(rows)), len(rows))
+            part = rows[start : start + SLICE]
+            await in_thread(run_command, core, "import", kind=kind, rows=part, file=name)
+            progress(kind, start + len(part), len(rows))
         read += len(rows)
-    run_command(core, "policy.set", name="duty", value="olga", since="2020-01-01")
+    await in_thread(run_command, core, "policy.set", name="duty", value="olga", since="2020-01-01")
     return read
+
+
+def _written(file: Path, text: str, kind: str) -> list[tuple[int, dict[str, str]]]:
+    """Write a file and return its rows as the import reads them."""
+    file.write_text(text, encoding="utf-8")
+    return read_csv(file.read_bytes(), kind)
 
 
 def add_people(core: Core) -> dict[str, SignIn]:

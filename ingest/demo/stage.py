@@ -17,6 +17,7 @@ from ingest.demo.letters import letter
 from ingest.demo.mailserver import Letter, MailServer
 from ingest.demo.pbx.script import Script
 from ingest.demo.simulators import Pbx
+from ingest.demo.threads import in_thread
 from storage.database import Database
 
 T = TypeVar("T")
@@ -62,7 +63,7 @@ class Stage:
             with self.database.read() as connection:
                 return question(connection)
 
-        return await asyncio.to_thread(ask)
+        return await in_thread(ask)
 
     def expect(self, what: str, handle: Handle, **fields: Any) -> None:
         """Note what must be known of a touch; see `evidence.found_of` for the words."""
@@ -116,7 +117,7 @@ class Stage:
     async def mails(self, letters: Sequence[Letter]) -> None:
         """Put mails into their mailboxes, one after the other."""
         for each in letters:
-            await asyncio.to_thread(self.mail[each.mailbox].put, [each])
+            await in_thread(self.mail[each.mailbox].put, [each])
 
     def inbound(
         self,

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 FORM_BYTES = 64 * 1024
 FORM_DEADLINE_S = 15.0
-REQUEST_ID = "keepline_request_id"
+REQUEST_ID = web.RequestKey("keepline_request_id", str)
 
 
 class Guard:
@@ -155,10 +155,13 @@ def _sentence(error: Exception) -> str:
 
 def request_id(request: web.Request) -> str:
     """Return the request's id, which error pages show and the log holds."""
-    found: str | None = request.get(REQUEST_ID)
+    found = request.get(REQUEST_ID)
     if found is None:
         found = request[REQUEST_ID] = secrets.token_hex(8)
     return found
+
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def errors_as_pages(guard: Guard, *, except_under: tuple[str, ...]) -> Any:

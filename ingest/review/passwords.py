@@ -79,7 +79,8 @@ class SlowDown:
         failures = self._accounts.get(login.casefold())
         if failures is None or failures.last_at is None or failures.count < FREE_TRIES:
             return timedelta(0)
-        pause = min(timedelta(seconds=2.0 ** (failures.count - FREE_TRIES)), LONGEST_WAIT)
+        doublings = min(failures.count - FREE_TRIES, 10)
+        pause = min(timedelta(seconds=2.0**doublings), LONGEST_WAIT)
         return max(failures.last_at + pause - now, timedelta(0))
 
     def failed(self, login: str, now: datetime) -> None:

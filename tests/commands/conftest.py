@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ingest.__main__ import main
-from ingest.settings import Settings
+from ingest.settings import Settings, load_settings
 
 EMPLOYEES = """name,login,left_on
 Анна Иванова,ivanova,
@@ -46,7 +46,7 @@ class Keepline:
     @property
     def settings(self) -> Settings:
         """Return the settings that the commands see."""
-        return Settings()
+        return load_settings()
 
     def __call__(self, *arguments: str, typed: str = "") -> Said:
         """Run a command; return its status and what it printed."""
@@ -100,7 +100,7 @@ def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from ingest.custody.imports import read_csv
 
     folder = tmp_path_factory.mktemp("company")
-    with office(Settings(data_dir=folder / "data")) as here:
+    with office(load_settings(data_dir=folder / "data")) as here:
         no_one = lambda done, total: None  # noqa: E731
         COMMANDS["init"](here, tell=no_one, zone="Europe/Moscow", region="RU")
         files = {"employees": EMPLOYEES, "lines": LINES, "clients": CLIENTS}

@@ -114,14 +114,20 @@ def test_a_rule_is_set_from_a_moment_on(company: Keepline) -> None:
     ("name", "value", "sentence"),
     [
         ("weather", "fine", "NAME: zone, region, duty"),
-        ("history_after", "two weeks", "VALUE: seconds"),
+        ("history_after", "two weeks", "VALUE: for history_after"),
         ("zone", "Moscow", "there is no zone Moscow"),
         ("region", "XX", "there is no region XX"),
-        ("history_after", '"soon"', "VALUE: seconds"),
-        ("status", "[]", "VALUE: "),
+        ("history_after", '"soon"', "VALUE: for history_after"),
+        ("status", "[]", "VALUE: for history_after"),
+        ("status", '{"call/in/missed": "soon"}', "VALUE: for history_after"),
     ],
 )
 def test_a_rule_that_means_nothing_is_refused(
     company: Keepline, name: str, value: str, sentence: str
 ) -> None:
     assert sentence in company.refused("policy", "set", name, value)
+
+
+def test_a_status_for_a_situation_is_set_as_the_help_shows(company: Keepline) -> None:
+    said = company.fine("policy", "set", "status", '{"call/in/missed": "callback_due"}')
+    assert said.startswith("status is {'call/in/missed': 'callback_due'} from ")

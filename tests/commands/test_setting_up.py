@@ -66,6 +66,11 @@ def test_health_of_a_service_that_does_not_run_is_exit_status_1(keepline: Keepli
         ("PUBLIC_LISTEN", "8080", ("public_listen (or KEEPLINE_PUBLIC_LISTEN): write it as",)),
         ("DATABASE_URL", "mysql://x", ("database_url (or KEEPLINE_DATABASE_URL): write it as",)),
         ("LOG_LEVEL", "loud", ("log_level (or KEEPLINE_LOG_LEVEL): ", "'debug'")),
+        (
+            "TRUSTED_PROXIES",
+            '["the proxy"]',
+            ("trusted_proxies (or KEEPLINE_TRUSTED_PROXIES): the",),
+        ),
         ("CONFIG", "/nowhere.toml", ("KEEPLINE_CONFIG: there is no file /nowhere.toml",)),
     ],
 )

@@ -15,7 +15,7 @@ from typing import Any
 
 from ingest.commands.calling import office
 from ingest.custody.commands import COMMANDS
-from ingest.settings import Settings
+from ingest.settings import Settings, load_settings
 from tests.imap_servers import free_port
 
 SOURCE = "office"
@@ -32,10 +32,11 @@ class Service:
     def __init__(
         self, folder: Path, *, processes: int = 1, database_url: str | None = None
     ) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self.data = folder / "data"
         self.port, self.inner_port = free_port(), free_port()
-        self.values: dict[str, str] = {
+        self.values: dict[str, Any] = {
             "data_dir": str(self.data),
             "public_listen": f"127.0.0.1:{self.port}",
             "inner_listen": f"127.0.0.1:{self.inner_port}",
@@ -52,7 +53,7 @@ class Service:
     @property
     def settings(self) -> Settings:
         """Return the settings that the service runs with."""
-        return Settings(**self.values)  # type: ignore[arg-type]
+        return load_settings(**self.values)
 
     def command(self, name: str, **arguments: Any) -> Any:
         """Run one command as the owner of the main database; nothing may be running."""

@@ -51,6 +51,11 @@ def test_killed_under_load_and_without_its_database_for_a_while_nothing_is_lost(
         assert _count(service) == len(load.calls)
         rebuilt = service.keepline("rebuild", "--dry-run")
         assert ", 0 rows would change" in rebuilt.stdout, rebuilt.stdout + rebuilt.stderr
+        with a_service(tmp_path / "other", database_url=postgres_url) as other:
+            # The database had forgotten who owns it; the service took it again.
+            service.wait_for(lambda: "main.owned_again" in service.log_tail(10_000))
+            refused = other.keepline("employee", "list")
+            assert "core is in use by keepline process" in refused.stderr
         assert service.ask_to_stop()[0] == 0
 
 
