@@ -52,15 +52,16 @@ async def owning_main(settings: Settings) -> AsyncIterator[None]:
         nonlocal owned
         while isinstance(owned, DatabaseOwnership):
             await asyncio.sleep(OWNED_S)
-            if not await asyncio.to_thread(owned.held):
-                try:
-                    owned = await asyncio.to_thread(own_main, settings)
-                    log.warning("main.owned_again")
-                except AlreadyOwned as error:
-                    log.error("main.lost", because=str(error))
-                    raise SystemExit(3) from error
-                except Exception:  # still away
-                    continue
+            if await asyncio.to_thread(owned.held):
+                continue
+            try:
+                owned = await asyncio.to_thread(own_main, settings)
+                log.warning("main.owned_again")
+            except AlreadyOwned as error:
+                log.error("main.lost", because=str(error))
+                raise SystemExit(3) from error
+            except Exception as error:
+                log.warning("main.away", cause=type(error).__name__)
 
     watching = asyncio.create_task(take_again())
     try:

@@ -20,7 +20,7 @@ from ingest.domain.calls import Call
 from ingest.domain.directory import Directory
 from ingest.domain.interactions import FlagKind, Policies, Touch, call_key_id
 from ingest.domain.mails import Mail, Sighting
-from ingest.matching.decide import Timeline, decide
+from ingest.matching.decide import OfPoint, Timeline, decide
 from ingest.matching.touches import (
     Knowledge,
     points_of_call,
@@ -65,8 +65,8 @@ class Directories:
     def now(self, connection: Connection) -> tuple[Directory, Policies]:
         """Return directory and policies as they are until this write transaction ends."""
         if facts.hold_version(connection) != self.directory.version:
-            self.directory = directory.load_directory(connection)
-            self.policies = directory.load_policies(connection)
+            loaded = directory.load_directory(connection), directory.load_policies(connection)
+            self.directory, self.policies = loaded  # both or neither
         return self.directory, self.policies
 
     def forget(self) -> None:
@@ -173,12 +173,12 @@ def decide_subjects(
 
 def _of_points(
     points: Iterable[str], verdicts: Mapping[str, Sequence[Verdict]], wanted: str
-) -> list[tuple[str, datetime]]:
+) -> list[OfPoint]:
     """Return what people decided about flags of these points before they had a client."""
     return [
-        (point, at)
+        (kind, point, at)
         for point in sorted(points)
-        for _, verdict, at in verdicts.get(point, ())
+        for kind, verdict, at in verdicts.get(point, ())
         if verdict == wanted
     ]
 
@@ -210,9 +210,10 @@ def _fold(connection: Connection, keys: set[str]) -> tuple[list[_Folded], set[st
     keys = keys | derived.keys_of_interactions(connection, before.values())
     reports = wire.reports_of(connection, keys)
     while tied := {key for stored in reports for key in stored.keys} - keys:
-        # Only where the keys' table is not what the reports say, as in a rebuild from nothing.
-        keys |= tied
+        # Only where the table of keys is not what the reports say, as in a rebuild from nothing:
+        # whatever a key leads to is looked up until nothing new is found.
         before |= derived.interactions_of_keys(connection, tied)
+        keys |= tied | derived.keys_of_interactions(connection, before.values())
         reports = wire.reports_of(connection, keys)
     folded: list[_Folded] = []
     rows: dict[str, tuple[str, str, str]] = {}
@@ -260,10 +261,15 @@ def _match(
     if not calls and not mails:
         return []
     now_known, policies = known.now(connection)
+
+    def region_of(source: str) -> str:
+        # What main says of the source outranks what this process could open of its secrets.
+        return now_known.regions.get(source) or regions(source)
+
     points: set[str] = set()
     for it in calls:
         points |= points_of_call(
-            it.call, source=it.source, region=regions(it.source), directory=now_known
+            it.call, source=it.source, region=region_of(it.source), directory=now_known
         )
     for mail, _ in mails.values():
         points |= points_of_mail(mail)
@@ -276,7 +282,7 @@ def _match(
     touches = []
     for it in calls:
         touch = touch_of_call(
-            it.call, keys=it.ids, source=it.source, region=regions(it.source), known=knowledge
+            it.call, keys=it.ids, source=it.source, region=region_of(it.source), known=knowledge
         )
         if touch is not None:
             touches.append((it.source, touch))

@@ -5,7 +5,8 @@ Within one version the promise is 0. Readings are facts: they are never dropped 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,7 +19,8 @@ from storage.database import Database
 from storage.facts import chunks
 from storage.tables import call_reports, interactions
 
-SLICE = 500
+SLICE = 500  #: calls or mails made anew in one transaction
+SUBJECTS = 50  #: whole timelines decided anew in one transaction
 EXAMPLES = 10
 
 
@@ -41,102 +43,97 @@ def rebuild(
     now: datetime,
     dry_run: bool = False,
     progress: Progress = lambda done, total: None,
+    at_once: int = SLICE,
 ) -> Rebuilt:
-    """Recompute everything derived; with `dry_run` only say what would change.
+    """Recompute everything derived, slice by slice; fresh deliveries go on in between.
 
-    A dry run holds the write transaction to its end and then rolls it back: deliveries wait in
-    their log meanwhile.
+    With `dry_run` each slice is rolled back: it says what would change. `at_once`: calls or mails
+    in one slice.
     """
-    known, result = Directories(), Rebuilt()
-    if dry_run:
-        with database.write() as connection:
-            trial = connection.begin_nested()
-            for work in _work(connection, known, regions, now, progress):
-                _add(result, work(connection))
-            trial.rollback()
-        return result
+    result = Rebuilt()
+    work = _Rebuild(database, regions, now, dry_run, Directories(), result)
     with database.read() as connection:
-        todo = list(_work(connection, known, regions, now, progress))
-    for work in todo:
-        with database.write() as connection:
-            _add(result, work(connection))
+        keys = sorted(set(connection.scalars(select(call_reports.c.key).distinct())))
+        mails = wire.all_mails(connection)
+    total = len(keys) + len(mails)
+    for part in chunks(keys, at_once):
+        work.remake(part, ())
+        progress(result.touches, total)
+    for part in chunks(mails, at_once):
+        work.remake((), part)
+        progress(result.touches, total)
+    work.drop_orphans()
+    work.decide_all()
     return result
 
 
-Step = Callable[[Connection], tuple[int, set[str]]]
+@dataclass(frozen=True, slots=True)
+class _Rebuild:
+    """What every slice of a rebuild needs."""
+
+    database: Database
+    regions: Regions
+    now: datetime
+    dry_run: bool
+    known: Directories
+    result: Rebuilt
+
+    def remake(self, keys: Sequence[str], mails: Sequence[str]) -> None:
+        """Make these calls and mails anew."""
+        with self._slice() as connection:
+            changed = remake(connection, keys, mails, self.known, self.regions, now=self.now)
+        self._add(changed.interactions | changed.decided | changed.keys, len(keys) + len(mails))
+
+    def drop_orphans(self) -> None:
+        """Remove interactions that no report and no mail speaks of."""
+        after = ""
+        while True:
+            with self._slice() as connection:
+                ids = derived.touches_since(connection, None, after=after, limit=SLICE)
+                orphans = _orphans(connection, ids) if ids else set()
+                removed, _ = derived.drop_interactions(connection, orphans)
+            self._add(removed)
+            if not ids:
+                return
+            after = ids[-1]
+
+    def decide_all(self) -> None:
+        """Decide every subject anew, also those that no touch speaks of any more."""
+        after = ""
+        while True:
+            with self._slice() as connection:
+                subjects = derived.all_subjects(connection, after=after, limit=SUBJECTS)
+                changed = decide_subjects(connection, subjects, self.known, now=self.now)
+            self._add(changed)
+            if not subjects:
+                return
+            after = subjects[-1]
+
+    @contextmanager
+    def _slice(self) -> Iterator[Connection]:
+        with self.database.write() as connection:
+            trial = connection.begin_nested()
+            yield connection
+            if self.dry_run:
+                trial.rollback()
+            else:
+                trial.commit()
+
+    def _add(self, changed: Collection[str], touches: int = 0) -> None:
+        self.result.touches += touches
+        self.result.rows += len(changed)
+        room = EXAMPLES - len(self.result.examples)
+        self.result.examples.extend(sorted(changed)[:room])
 
 
-def _add(result: Rebuilt, done: tuple[int, set[str]]) -> None:
-    touches, changed = done
-    result.touches += touches
-    result.rows += len(changed)
-    room = EXAMPLES - len(result.examples)
-    result.examples.extend(sorted(changed)[:room])
-
-
-def _work(
-    connection: Connection,
-    known: Directories,
-    regions: Regions,
-    now: datetime,
-    progress: Progress,
-) -> Iterator[Step]:
-    """Yield the steps of a rebuild, each small enough for one transaction."""
-    keys = sorted(set(connection.scalars(select(call_reports.c.key).distinct())))
-    mails = wire.all_mails(connection)
-    total, done = len(keys) + len(mails), 0
-
-    def remake_calls(chunk: list[str]) -> Step:
-        def step(write: Connection) -> tuple[int, set[str]]:
-            changed = remake(write, chunk, (), known, regions, now=now)
-            return len(chunk), set(changed.interactions | changed.decided | changed.keys)
-
-        return step
-
-    def remake_mails(chunk: list[str]) -> Step:
-        def step(write: Connection) -> tuple[int, set[str]]:
-            changed = remake(write, (), chunk, known, regions, now=now)
-            return len(chunk), set(changed.interactions | changed.decided | changed.keys)
-
-        return step
-
-    for make, values in ((remake_calls, keys), (remake_mails, mails)):
-        for part in chunks(values, SLICE):
-            yield make(list(part))
-            done += len(part)
-            progress(done, total)
-    yield lambda write: (0, _drop_orphans(write))
-    yield lambda write: (0, _decide_all(write, known, now))
-
-
-def _drop_orphans(connection: Connection) -> set[str]:
-    """Remove interactions that no report and no mail speaks of."""
-    gone: set[str] = set()
-    after = ""
-    while ids := derived.touches_since(connection, None, after=after, limit=SLICE):
-        after = ids[-1]
-        rows = connection.execute(
-            select(interactions.c.id, interactions.c.kind).where(interactions.c.id.in_(ids))
-        ).all()
-        mails = [row.id for row in rows if row.kind == Kind.MAIL.value]
-        calls = [row.id for row in rows if row.kind == Kind.CALL.value]
-        backed = wire.known_mails(connection, mails) | {
-            stored.keys[0] for stored in wire.reports_of(connection, calls)
-        }
-        known = derived.interactions_of_keys(connection, calls)
-        orphans = {
-            touch for touch in (*mails, *calls) if touch not in backed and touch not in known
-        }
-        removed, _ = derived.drop_interactions(connection, orphans)
-        gone |= removed
-    return gone
-
-
-def _decide_all(connection: Connection, known: Directories, now: datetime) -> set[str]:
-    """Decide every subject anew, also those that no touch speaks of any more."""
-    changed: set[str] = set()
-    after = ""
-    while subjects := derived.all_subjects(connection, after=after, limit=SLICE):
-        after = subjects[-1]
-        changed |= decide_subjects(connection, subjects, known, now=now)
-    return changed
+def _orphans(connection: Connection, ids: Sequence[str]) -> set[str]:
+    rows = connection.execute(
+        select(interactions.c.id, interactions.c.kind).where(interactions.c.id.in_(ids))
+    ).all()
+    mails = [row.id for row in rows if row.kind == Kind.MAIL.value]
+    calls = [row.id for row in rows if row.kind == Kind.CALL.value]
+    backed = wire.known_mails(connection, mails)
+    own = derived.interactions_of_keys(connection, calls)
+    return {touch for touch in mails if touch not in backed} | {
+        touch for touch in calls if own.get(touch) != touch
+    }

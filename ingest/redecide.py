@@ -22,6 +22,7 @@ from storage.facts import chunks
 from storage.tables import flags, interactions, participants, redecide_jobs
 
 SLICE = 500  #: touches made anew in one transaction at the most
+SUBJECTS = 50  #: whole timelines decided anew in one transaction at the most
 EXACT_UP_TO = 20_000  #: touches; consequences of more are counted, not tried
 
 
@@ -41,8 +42,13 @@ class Consequences:
 def run_slice(
     connection: Connection, known: Directories, regions: Regions, *, now: datetime
 ) -> Changed | None:
-    """Decide the next slice of the oldest job anew; None if there is no job."""
-    job = connection.execute(select(redecide_jobs).order_by(redecide_jobs.c.id).limit(1)).first()
+    """Decide the next slice of the oldest job anew; None if there is no job.
+
+    A job that failed before comes behind those that did not: it does not stop them.
+    """
+    job = connection.execute(
+        select(redecide_jobs).order_by(redecide_jobs.c.failures, redecide_jobs.c.id).limit(1)
+    ).first()
     return None if job is None else _run(connection, job, known, regions, now)
 
 
@@ -64,15 +70,18 @@ def _run(
             connection.execute(delete(redecide_jobs).where(redecide_jobs.c.id == job.id))
             return remake(connection, targets, targets, known, regions, now=now)
         case "subjects":
-            connection.execute(delete(redecide_jobs).where(redecide_jobs.c.id == job.id))
-            decided = decide_subjects(connection, targets, known, now=now)
-            return Changed(decided=frozenset(decided), subjects=frozenset(targets))
+            part, rest = targets[:SUBJECTS], targets[SUBJECTS:]
+            _go_on(connection, job, rest)
+            decided = decide_subjects(connection, part, known, now=now)
+            return Changed(decided=frozenset(decided), subjects=frozenset(part))
         case "points":
             ids = derived.touches_of_points(
                 connection, targets, from_at=job.from_at, until=job.until, after=after, limit=SLICE
             )
         case _:
-            ids = derived.touches_since(connection, job.from_at, after=after, limit=SLICE)
+            ids = derived.touches_since(
+                connection, job.from_at, after=after, limit=SLICE, sources=targets
+            )
     if len(ids) < SLICE:
         connection.execute(delete(redecide_jobs).where(redecide_jobs.c.id == job.id))
     else:
@@ -82,6 +91,35 @@ def _run(
             .values(cursor=ids[-1], done=redecide_jobs.c.done + len(ids))
         )
     return remake_touches(connection, ids, known, regions, now=now)
+
+
+def _go_on(connection: Connection, job: Any, rest: Sequence[str]) -> None:
+    """Leave the rest of a job for the next slice; a job with nothing left is gone."""
+    if not rest:
+        connection.execute(delete(redecide_jobs).where(redecide_jobs.c.id == job.id))
+        return
+    done = len(json.loads(job.targets)) - len(rest)
+    connection.execute(
+        update(redecide_jobs)
+        .where(redecide_jobs.c.id == job.id)
+        .values(targets=json.dumps(rest), done=redecide_jobs.c.done + done)
+    )
+
+
+def oldest_job(connection: Connection) -> int | None:
+    """Return the id of the job that the next slice is of, or None."""
+    return connection.scalar(
+        select(redecide_jobs.c.id).order_by(redecide_jobs.c.failures, redecide_jobs.c.id).limit(1)
+    )
+
+
+def note_failure(connection: Connection, job: int) -> None:
+    """Put a job that failed behind those that did not fail as often."""
+    connection.execute(
+        update(redecide_jobs)
+        .where(redecide_jobs.c.id == job)
+        .values(failures=redecide_jobs.c.failures + 1)
+    )
 
 
 def remake_touches(
@@ -170,9 +208,11 @@ def _touched(connection: Connection, jobs: Sequence[Any]) -> set[str]:
             )
         elif job.scope == "keys":
             found.update(derived.interactions_of_keys(connection, targets).values(), targets)
-        elif job.scope == "all":
+        elif job.scope in ("all", "source"):
             found.update(
-                derived.touches_since(connection, job.from_at, after="", limit=EXACT_UP_TO + 1)
+                derived.touches_since(
+                    connection, job.from_at, after="", limit=EXACT_UP_TO + 1, sources=targets
+                )
             )
     return found
 

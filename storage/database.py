@@ -10,13 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Engine, Table, create_engine, event
+from sqlalchemy import Connection, Dialect, Engine, Table, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import QueuePool, StaticPool
 
+from storage.owner import NETWORK, lock_number
 from storage.tables import Moment, to_micros
 
 BUSY_S = 5.0  #: how long a connection waits for a lock before it gives up
+WRITING_S = 120  #: of one statement on PostgreSQL, waiting for another writer counted in
+READING_S = 60  #: of one statement of a reader on PostgreSQL
+
+_WRITERS = lock_number("keepline writer main")
 
 
 class Database:
@@ -24,7 +29,8 @@ class Database:
 
     All writing goes through `write()`: one connection, one transaction at a time. On SQLite the
     transaction takes the write lock at its start, so what is read in it cannot change before it
-    commits.
+    commits. On PostgreSQL it takes an advisory lock at its start for the same reason: a core that
+    lost its ownership unawares may still be writing when its successor begins.
     """
 
     def __init__(self, url: str, *, writable: bool = True) -> None:
@@ -45,6 +51,8 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """Open the one write transaction; commits at the end, rolls back on an exception."""
         with self._writing, self.writer.begin() as connection:
+            if self.dialect == "postgresql":
+                connection.execute(_TAKE_TURN, {"number": _WRITERS})
             yield connection
 
     @contextmanager
@@ -60,21 +68,31 @@ class Database:
             self._writer.dispose()
 
 
+_TAKE_TURN = text("SELECT pg_advisory_xact_lock(:number)")
+
+
 def sqlite_url(path: Path) -> str:
     """Return the address of a SQLite file."""
     return f"sqlite:///{path}"
 
 
 def _engine(url: str, *, writer: bool) -> Engine:
-    if make_url(url).get_backend_name() == "sqlite":
+    address = make_url(url)
+    if address.get_backend_name() == "sqlite":
         return _sqlite(url, writer=writer)
+    asked = address.query.get("options", ())
+    options = [asked] if isinstance(asked, str) else list(asked)
+    options.append(f"-c statement_timeout={(WRITING_S if writer else READING_S)}s")
+    if not writer:
+        options.append("-c default_transaction_read_only=on")
     return create_engine(
         url,
         pool_size=1 if writer else 8,
         max_overflow=0,
         pool_pre_ping=True,
         isolation_level="READ COMMITTED" if writer else "REPEATABLE READ",
-        connect_args={"connect_timeout": 2},
+        hide_parameters=True,  # errors are logged, and the values are people's
+        connect_args={**NETWORK, "options": " ".join(options)},
     )
 
 
@@ -106,6 +124,7 @@ def _sqlite(url: str, *, writer: bool) -> Engine:
     engine = create_engine(
         url,
         creator=connect,
+        hide_parameters=True,
         poolclass=StaticPool if writer else QueuePool,
         **({} if writer else {"pool_size": 8, "max_overflow": 0}),
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, delete, insert, select, union, update
 
 from ingest.domain.calls import Direction, Outcome
 from ingest.domain.interactions import (
@@ -518,28 +518,34 @@ def touches_of_points(
     limit: int,
 ) -> list[str]:
     """Return the next interactions, by id, in which one of these points took part."""
-    conditions = [participants.c.point.in_(points), interactions.c.id > after]
-    if from_at is not None:
-        conditions.append(interactions.c.occurred_at >= from_at)
-    if until is not None:
-        conditions.append(interactions.c.occurred_at < until)
-    return list(
-        connection.scalars(
-            select(interactions.c.id)
-            .join(participants, participants.c.interaction_id == interactions.c.id)
-            .where(and_(*conditions))
-            .distinct()
-            .order_by(interactions.c.id)
-            .limit(limit)
-        )
+    statement = (
+        select(participants.c.interaction_id)
+        .where(participants.c.point.in_(points), participants.c.interaction_id > after)
+        .distinct()
+        .order_by(participants.c.interaction_id)
+        .limit(limit)
     )
+    if from_at is not None or until is not None:
+        statement = statement.join(interactions, interactions.c.id == participants.c.interaction_id)
+    if from_at is not None:
+        statement = statement.where(interactions.c.occurred_at >= from_at)
+    if until is not None:
+        statement = statement.where(interactions.c.occurred_at < until)
+    return list(connection.scalars(statement))
 
 
 def touches_since(
-    connection: Connection, from_at: datetime | None, *, after: str, limit: int
+    connection: Connection,
+    from_at: datetime | None,
+    *,
+    after: str,
+    limit: int,
+    sources: Sequence[str] = (),
 ) -> list[str]:
-    """Return the next interactions, by id, that happened at or after that moment."""
+    """Return the next interactions, by id, at or after that moment, of these sources or all."""
     conditions = [interactions.c.id > after]
+    if sources:
+        conditions.append(interactions.c.source.in_(sources))
     if from_at is not None:
         conditions.append(interactions.c.occurred_at >= from_at)
     return list(
@@ -554,14 +560,16 @@ def touches_since(
 
 def all_subjects(connection: Connection, *, after: str, limit: int) -> list[str]:
     """Return the next subjects, in order, that have a timeline, flags or a review item."""
-    found: set[str] = set()
-    for column in (participants.c.subject, flags.c.subject, review_items.c.point):
-        found.update(
-            connection.scalars(
-                select(column).where(column > after).distinct().order_by(column).limit(limit)
-            )
+    # One statement, so that one collation orders and compares all of them.
+    everything = union(
+        *(
+            select(column.label("subject")).where(column > after)
+            for column in (participants.c.subject, flags.c.subject, review_items.c.point)
         )
-    return sorted(found)[:limit]
+    ).subquery()
+    return list(
+        connection.scalars(select(everything.c.subject).order_by(everything.c.subject).limit(limit))
+    )
 
 
 def micros(moment: datetime | None) -> int | None:

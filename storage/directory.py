@@ -39,6 +39,7 @@ from storage.tables import (
     lines,
     mailboxes,
     policies,
+    sources,
 )
 
 
@@ -98,6 +99,13 @@ def load_directory(connection: Connection) -> Directory:
         mailboxes={
             row.id: row.address
             for row in connection.execute(select(mailboxes.c.id, mailboxes.c.address))
+        },
+        # The latest of each name, also of sources that are gone: their calls are still read so.
+        regions={
+            row.name: row.region
+            for row in connection.execute(
+                select(sources.c.name, sources.c.region).order_by(sources.c.recorded_at)
+            )
         },
     )
 
@@ -470,7 +478,14 @@ def name_primary(
 def set_policy(
     connection: Connection, name: str, value: Any, *, from_at: datetime, at: datetime, by: str
 ) -> None:
-    """Record a rule of the company that acts from that moment on."""
+    """Record a rule of the company that acts from that moment on.
+
+    Raises facts.Conflict if the rule cannot be read: it would stop every decision.
+    """
+    try:
+        _with_rule(Policy(), name, value)
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise facts.Conflict(f"{name} cannot be {value!r}") from error
     _retract_change(connection, policies, "name", name, from_at, at=at, by=by)
     _insert_change(
         connection,

@@ -122,6 +122,12 @@ def redecide_keys(connection: Connection, keys: Iterable[str]) -> None:
         _ask(connection, "keys", list(chunk))
 
 
+def redecide_source(connection: Connection, source: str) -> None:
+    """Ask for every touch of that source to be made anew: its numbers are read otherwise."""
+    raise_version(connection)
+    _ask(connection, "source", [source])
+
+
 def redecide_since(connection: Connection, from_at: datetime) -> None:
     """Ask for every touch from that moment on to be made anew."""
     raise_version(connection)

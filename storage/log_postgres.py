@@ -39,9 +39,8 @@ from storage.log_postgres_sql import (
     SCHEMA,
 )
 from storage.log_rows import Lying, check_storable, delivery_of, imprint_of, to_json
-from storage.owner import lock_number, plain_url
+from storage.owner import NETWORK, lock_number, plain_url
 
-CONNECT_TIMEOUT_S = 2
 STATEMENT_TIMEOUT_MS = 5_000
 #: A notification serialises commits of the whole database, so an appender sends few of them;
 #: who listens also polls.
@@ -351,7 +350,7 @@ class PostgresLog:
                     session.connection = psycopg.connect(
                         self._url,
                         autocommit=True,
-                        connect_timeout=CONNECT_TIMEOUT_S,
+                        **NETWORK,
                         options=self._options,
                         application_name=f"keepline {self.name} log",
                     )

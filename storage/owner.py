@@ -13,11 +13,21 @@ import socket
 import weakref
 from hashlib import blake2b
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 
 CONNECT_TIMEOUT_S = 2
+
+#: For every connection to PostgreSQL: one whose other end fell silent is given up within 20 s.
+NETWORK: dict[str, Any] = {
+    "connect_timeout": CONNECT_TIMEOUT_S,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
 
 
 class AlreadyOwned(Exception):
@@ -110,7 +120,7 @@ def own_database(url: str, duty: str) -> DatabaseOwnership:
     connection = psycopg.connect(
         plain_url(url),
         autocommit=True,
-        connect_timeout=CONNECT_TIMEOUT_S,
+        **NETWORK,
         application_name=f"keepline process {os.getpid()} on {socket.gethostname()}"[:63],
     )
     number = lock_number(f"keepline owner {duty}")

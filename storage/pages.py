@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, and_, func, or_, select
 
-from ingest.domain.calls import CallEvent
+from ingest.domain.calls import CallEvent, Outcome
 from ingest.domain.deliveries import End
 from ingest.domain.directory import named_at
-from ingest.domain.interactions import Kind, Outcome, Role
+from ingest.domain.interactions import Kind, Role
 from ingest.domain.mails import Mail, Sighting
 from ingest.domain.people import Viewer
 from storage import directory, wire

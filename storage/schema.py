@@ -8,7 +8,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from storage.database import Database
 from storage.tables import metadata
@@ -17,6 +17,8 @@ from storage.tables import metadata
 def migrate(database: Database) -> None:
     """Apply every migration that the database has not seen yet, in one transaction."""
     with database.write() as connection:
+        if database.dialect == "postgresql":
+            connection.execute(text("SET LOCAL statement_timeout = 0"))  # a large table takes long
         command.upgrade(_config(connection), "head")
 
 

@@ -79,10 +79,15 @@ def put_source(
     by: str,
 ) -> None:
     """Record a source as it is from now on; what was recorded under that name is retracted."""
-    before = connection.scalars(
-        select(sources.c.id).where(sources.c.name == name, current(sources))
+    before = connection.execute(
+        select(sources.c.id, sources.c.region).where(sources.c.name == name, current(sources))
     ).all()
-    facts.retract(connection, sources, before, at=at, by=by, why="changed")
+    ids = [row.id for row in before]
+    facts.retract(connection, sources, ids, at=at, by=by, why="changed")
+    if any(row.region != region for row in before):
+        facts.redecide_source(connection, name)
+    else:
+        facts.raise_version(connection)
     facts.record(
         connection,
         sources,

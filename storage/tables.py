@@ -416,7 +416,7 @@ participants = Table(
     Column("principal", Boolean, nullable=False),
     Column("quiet", Boolean, nullable=False),
 )
-Index("ix_participants_point", participants.c.point)
+Index("ix_participants_point", participants.c.point, participants.c.interaction_id)
 Index("ix_participants_subject", participants.c.subject)
 
 flags = Table(
@@ -483,7 +483,7 @@ redecide_jobs = Table(
     Column("until", Moment),
     Column("cursor", Text),
     Column("done", Integer, nullable=False, server_default="0"),
-    Column("total", Integer, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),
     sqlite_autoincrement=True,
 )
 

@@ -730,3 +730,37 @@ def test_history_reaches_and_closes(office: Office):
     office.call(CLIENT, DESK, day(7), out=True, talk=60, learned=NOW + timedelta(days=20))
 
     assert office.status(missed) is Status.DONE
+
+
+def test_a_clients_mail_dragged_into_sent_is_still_the_clients(office: Office):
+    world = office.world
+    leaver = world.employee("Vera")
+    world.line("vera@ours.example", leaver)
+    client = world.client("Dragged", "client@dragged.example", primary=leaver)
+    world.leaves(leaver, day(10))
+
+    mail = world.mail("client@dragged.example", ("vera@ours.example",), day(12), message_id="d@x")
+    world.mail(
+        "client@dragged.example", ("vera@ours.example",), day(12), message_id="d@x", sent=True
+    )
+
+    assert world.touch(mail)["direction"] == "in"
+    assert ("manager_left", f"client:{client}", 1, True) in world.flags()
+
+
+def test_two_lines_of_another_region_are_an_internal_call(office: Office):
+    world = office.world
+    holder = world.employee("Jan")
+    world.line("+31201234567", holder, region="NL")
+    world.line("+31201234568", holder, region="NL")
+
+    call = world.call("0201234568", "+31201234567", day(3))
+
+    assert world.touch(call)["direction"] == "internal"
+
+
+def test_a_rule_that_cannot_be_read_is_refused(office: Office):
+    with pytest.raises(facts.Conflict):
+        office.world.change(
+            directory.set_policy, "status", {"call/in/missed": "nonsense"}, from_at=day(1)
+        )

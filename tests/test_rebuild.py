@@ -85,7 +85,7 @@ def test_rebuild_changes_nothing_after_anything_in_any_order(
         assert world.rows() == before
         assert rebuilt.rows == 0
         wipe(world)
-        world.rebuild()
+        world.rebuild(at_once=1)
         assert world.rows() == before
 
 

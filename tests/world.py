@@ -223,8 +223,8 @@ class World:
                 if redecide.run_slice(connection, self.known, region, now=NOW) is None:
                     return
 
-    def rebuild(self, *, dry_run: bool = False) -> Rebuilt:
-        return rebuild(self.database, region, now=NOW, dry_run=dry_run)
+    def rebuild(self, *, dry_run: bool = False, at_once: int = 500) -> Rebuilt:
+        return rebuild(self.database, region, now=NOW, dry_run=dry_run, at_once=at_once)
 
     # Asking ---------------------------------------------------------------------------------
 

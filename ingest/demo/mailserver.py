@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.util import find_spec
@@ -84,7 +84,7 @@ class MailServer:
 
 @contextlib.contextmanager
 def running(addresses: Sequence[str], log: Path) -> Iterator[dict[str, MailServer]]:
-    """Run a server for each address; each has INBOX and a folder of sent mail. NoMailServer."""
+    """Start a server for each address; `until_ready` waits for them. Raises NoMailServer."""
     if find_spec("pymap") is None:
         raise NoMailServer("the demo's mail server is pymap: install it with `pip install pymap`")
     servers: dict[str, MailServer] = {}
@@ -93,11 +93,15 @@ def running(addresses: Sequence[str], log: Path) -> Iterator[dict[str, MailServe
         for address in addresses:
             servers[address] = _start(address, said.fileno())
             stack.callback(servers[address].stop)
-        for server in servers.values():
-            _wait(server, log)
-            with server.signed_in() as client:
-                client.create(SENT)
         yield servers
+
+
+def until_ready(servers: Mapping[str, MailServer]) -> None:
+    """Return when each has INBOX and a folder of sent mail. Raises NoMailServer."""
+    for server in servers.values():
+        _wait(server)
+        with server.signed_in() as client:
+            client.create(SENT)
 
 
 def _start(address: str, log: int) -> MailServer:
@@ -123,7 +127,7 @@ def _free_port() -> int:
         return port
 
 
-def _wait(server: MailServer, log: Path) -> None:
+def _wait(server: MailServer) -> None:
     ends = time.monotonic() + READY_S
     while time.monotonic() < ends and server.process.poll() is None:
         with (
@@ -132,4 +136,4 @@ def _wait(server: MailServer, log: Path) -> None:
         ):
             return
         time.sleep(0.05)
-    raise NoMailServer(f"the mail server of {server.address} did not start; {log} says why")
+    raise NoMailServer(f"the mail server of {server.address} did not start; imap.log says why")

@@ -37,7 +37,7 @@ from ingest.demo import everyday, setup, story, verdict
 from ingest.demo.company import Company, company
 from ingest.demo.everyday import Past
 from ingest.demo.evidence import touches
-from ingest.demo.mailserver import MailServer, NoMailServer, running
+from ingest.demo.mailserver import MailServer, NoMailServer, running, until_ready
 from ingest.demo.pbx.script import Script
 from ingest.demo.simulators import Pbx
 from ingest.demo.stage import SHORTEST_S, Stage
@@ -151,7 +151,7 @@ async def _house(asked: Asked, folder: Path) -> AsyncIterator[House]:
     invented = company(clock().astimezone(ZoneInfo(office.ZONE)).date())
     past = everyday.past(invented, clock(), Random(1))  # noqa: S311 (the same past each time)
     async with contextlib.AsyncExitStack() as stack:
-        mail = await _mail_server(stack, folder)
+        mail = stack.enter_context(running(office.MAILBOXES, folder / "imap.log"))
         edges, core = await stack.enter_async_context(running_all(settings))
         _hint("Importing the company")
         rows = await setup.import_company(
@@ -163,6 +163,7 @@ async def _house(asked: Asked, folder: Path) -> AsyncIterator[House]:
         http = await stack.enter_async_context(aiohttp.ClientSession())
         pbxs = setup.connected(sources, http, core)
         await setup.until_known(edges)
+        await in_thread(until_ready, mail)
         house = House(
             settings=settings,
             company=invented,
@@ -175,13 +176,6 @@ async def _house(asked: Asked, folder: Path) -> AsyncIterator[House]:
         )
         await _tell_the_past(house)
         yield house
-
-
-async def _mail_server(stack: contextlib.AsyncExitStack, folder: Path) -> dict[str, MailServer]:
-    server = running(office.MAILBOXES, folder / "imap.log")
-    mail = await in_thread(server.__enter__)
-    stack.push_async_callback(asyncio.to_thread, server.__exit__, None, None, None)
-    return mail
 
 
 async def _tell_the_past(house: House) -> None:

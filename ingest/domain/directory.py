@@ -101,6 +101,7 @@ class Directory:
     lines: Mapping[str, Line] = field(default_factory=dict)
     by_point: Mapping[str, Line] = field(default_factory=dict)  #: `str(point)` -> line
     mailboxes: Mapping[str, str] = field(default_factory=dict)  #: mailbox id -> address
+    regions: Mapping[str, str] = field(default_factory=dict)  #: source -> of national numbers
 
     def employed(self, employee: str | None, at: datetime) -> bool:
         """Tell whether that employee exists and was employed at that moment."""

@@ -32,6 +32,9 @@ CALL_BACK = frozenset({Status.CALLBACK_DUE, Status.NOT_REACHED})
 CLOSABLE = CALL_BACK | {Status.AWAITING_REPLY}
 
 
+OfPoint = tuple[FlagKind, str, datetime]  #: what was decided of a point without a client
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
     """One subject with everything that deciding about it needs."""
@@ -41,8 +44,8 @@ class Timeline:
     primary: Sequence[Change] = ()  #: change points of the client's primary
     dismissed: Sequence[tuple[FlagKind, datetime]] = ()  #: flags a person dismissed, and when
     acknowledged: Sequence[tuple[FlagKind, datetime]] = ()
-    covered: Sequence[tuple[str, datetime]] = ()  #: points whose flags were dismissed, and when
-    seen: Sequence[tuple[str, datetime]] = ()  #: points whose flags were acknowledged, and when
+    covered: Sequence[OfPoint] = ()  #: flags of its points that were dismissed, and when
+    seen: Sequence[OfPoint] = ()  #: flags of its points that were acknowledged, and when
 
     @property
     def is_client(self) -> bool:
@@ -66,20 +69,49 @@ def decide(timeline: Timeline, directory: Directory) -> Decided:
 
 def _closings(moments: Sequence[Moment]) -> Iterable[Closing]:
     """Yield which later touch makes an earlier one need nothing more."""
-    waiting: list[Moment] = []
+    waiting = _Waiting()
     for moment in moments:
         if _can_close(moment):
-            still = []
-            for earlier in waiting:
+            for earlier in waiting.for_(moment):
                 if _closes(moment, earlier):
+                    waiting.remove(earlier)
                     yield Closing(
                         touch=earlier.id, closed_at=moment.occurred_at, closed_by=moment.id
                     )
-                else:
-                    still.append(earlier)
-            waiting = still
         if moment.principal and moment.status in CLOSABLE:
-            waiting.append(moment)
+            waiting.add(moment)
+
+
+class _Waiting:
+    """Touches that still need something; mails are found by their thread, not by looking at all."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, Moment] = {}
+        self._by_thread: dict[str, dict[str, Moment]] = {}
+
+    def add(self, moment: Moment) -> None:
+        self._all[moment.id] = moment
+        for name in _thread(moment):
+            self._by_thread.setdefault(name, {})[moment.id] = moment
+
+    def remove(self, moment: Moment) -> None:
+        del self._all[moment.id]
+        for name in _thread(moment):
+            self._by_thread[name].pop(moment.id, None)
+
+    def for_(self, later: Moment) -> list[Moment]:
+        """Return what a later touch may close, in order."""
+        if later.kind is Kind.CALL:
+            return list(self._all.values())
+        found: dict[str, Moment] = {}
+        for name in later.answers:
+            found.update(self._by_thread.get(name, {}))
+        return list(found.values())
+
+
+def _thread(moment: Moment) -> set[str]:
+    """Return the message ids by which an answer may name this mail."""
+    return {name for name in (moment.message_id, *moment.answers) if name}
 
 
 def is_answered(moment: Moment) -> bool:
@@ -100,12 +132,7 @@ def _closes(later: Moment, earlier: Moment) -> bool:
         return False
     if later.kind is Kind.CALL:
         return True
-    return earlier.status is Status.AWAITING_REPLY and _same_thread(later, earlier)
-
-
-def _same_thread(reply: Moment, mail: Moment) -> bool:
-    thread = {mail.message_id, *mail.answers} - {None}
-    return not thread.isdisjoint(reply.answers)
+    return earlier.status is Status.AWAITING_REPLY  # found by its thread
 
 
 # Flags -----------------------------------------------------------------------------------------
@@ -242,12 +269,12 @@ def _may_raise(moment: Moment) -> bool:
 
 
 def _raise_flag(story: _Story, timeline: Timeline, moment: Moment, directory: Directory) -> None:
-    if not _may_raise(moment) or _is_covered(timeline, moment):
-        return
-    reason = _reason(story, timeline, moment, directory)
+    reason = _reason(story, moment, directory) if _may_raise(moment) else None
     if reason is None:
         return
     kind, departed, orphan = reason
+    if _is_covered(timeline, moment, kind):
+        return
     line = moment.dialled[0] if moment.dialled else None
     flag = story.open.get(kind)
     if flag is None:
@@ -261,13 +288,16 @@ def _raise_flag(story: _Story, timeline: Timeline, moment: Moment, directory: Di
         flag.orphan, flag.departed = True, departed
 
 
-def _is_covered(timeline: Timeline, moment: Moment) -> bool:
-    """Tell whether a person dismissed this touch's flag while its point had no client."""
-    return any(point == moment.point and moment.occurred_at <= at for point, at in timeline.covered)
+def _is_covered(timeline: Timeline, moment: Moment, kind: FlagKind) -> bool:
+    """Tell whether a person dismissed this very kind of flag while the point had no client."""
+    return any(
+        what is kind and point == moment.point and moment.occurred_at <= at
+        for what, point, at in timeline.covered
+    )
 
 
 def _reason(
-    story: _Story, timeline: Timeline, moment: Moment, directory: Directory
+    story: _Story, moment: Moment, directory: Directory
 ) -> tuple[FlagKind, str | None, bool] | None:
     """Return kind, who left, and whether the client is orphaned; None: nothing is amiss."""
     at = moment.occurred_at
@@ -316,7 +346,9 @@ def _acknowledged_at(flag: _Open, timeline: Timeline) -> datetime | None:
     of_all = [at for kind, at in timeline.acknowledged if kind is flag.kind]
     latest = []
     for touch in flag.touches:
-        of_its_point = [at for point, at in timeline.seen if point == touch.point]
+        of_its_point = [
+            at for kind, point, at in timeline.seen if kind is flag.kind and point == touch.point
+        ]
         acknowledged = [
             at
             for at in (*of_all, *of_its_point)

@@ -104,7 +104,7 @@ def touch_of_call(
     line = directory.line_of(own)
     if line is not None and line.region != "ZZ":
         region = line.region  # from here on: numbers are dialled from where the line is
-
+        two = sides(call, is_ours)
     if two.direction is None:
         return None
     call = with_direction(call, two.direction)
@@ -346,13 +346,18 @@ def _header_points(mail: Mail) -> list[tuple[Role, ContactPoint, str | None]]:
 
 
 def _direction_of_mail(parts: Sequence[Participant], sightings: Sequence[Sighting]) -> Direction:
-    from_us = any(part.role is Role.FROM and part.side is Side.OWN for part in parts) or any(
-        seen.sent for seen in sightings
-    )
-    if not from_us:
-        return Direction.INBOUND
+    """Return who wrote to whom, from our addresses and the folder of sent mail together.
+
+    Sent mail from an address that is not known to be ours is an alias of ours, unless a client
+    holds it: a client's mail that somebody dragged into Sent is still the client's.
+    """
+    sender = next((part for part in parts if part.role is Role.FROM), None)
     outside = any(part.role is not Role.FROM and part.side is not Side.OWN for part in parts)
-    return Direction.OUTBOUND if outside else Direction.INTERNAL
+    if sender is not None and sender.side is Side.OWN:
+        return Direction.OUTBOUND if outside else Direction.INTERNAL
+    of_a_client = sender is not None and sender.side is Side.CLIENT
+    sent = any(seen.sent for seen in sightings) and outside and not of_a_client
+    return Direction.OUTBOUND if sent else Direction.INBOUND
 
 
 def _subjects_of_mail(parts: Sequence[Participant], direction: Direction) -> list[Participant]:

@@ -32,6 +32,7 @@ class Changes:
         self._context = context
         self._listeners: set[asyncio.Event] = set()
         self._poller: asyncio.Task[None] | None = None
+        self._closing = False
         self._salt = secrets.token_bytes(16)
 
     def mark(self, number: int) -> str:
@@ -61,6 +62,8 @@ class Changes:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(BEAT_S):
                         await changed.wait()
+                if self._closing:
+                    break
                 if not await still_welcome():
                     await response.write(b"event: bye\ndata: .\n\n")
                     break
@@ -99,7 +102,10 @@ class Changes:
             return None
 
     async def close(self) -> None:
-        """Stop looking."""
+        """End every stream, so that pages turn to the next process, and stop looking."""
+        self._closing = True
+        for listener in self._listeners:
+            listener.set()
         if self._poller is not None:
             self._poller.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -536,7 +536,9 @@ def test_a_points_dismissal_covers_that_points_touches_in_its_clients_timeline()
     covered = missed(may(6))
     other = missed(may(7), point="tel:+79160000000")
 
-    flag = only_flag(covered, other, primary=X_PRIMARY, covered=[(POINT, may(8))])
+    flag = only_flag(
+        covered, other, primary=X_PRIMARY, covered=[(FlagKind.MANAGER_LEFT, POINT, may(8))]
+    )
 
     assert flag.touches == (other.id,)
 
@@ -544,7 +546,9 @@ def test_a_points_dismissal_covers_that_points_touches_in_its_clients_timeline()
 def test_a_points_dismissal_does_not_cover_touches_after_its_moment():
     later = missed(may(9))
 
-    flag = only_flag(missed(may(6)), later, primary=X_PRIMARY, covered=[(POINT, may(8))])
+    flag = only_flag(
+        missed(may(6)), later, primary=X_PRIMARY, covered=[(FlagKind.MANAGER_LEFT, POINT, may(8))]
+    )
 
     assert flag.touches == (later.id,)
 
@@ -580,7 +584,7 @@ def test_an_acknowledgement_is_of_the_flag_that_was_open_then():
 
 def test_a_points_acknowledgement_covers_that_points_touches_in_its_clients_timeline():
     seen, other = missed(may(6)), missed(may(6), point="tel:+79160000000")
-    of_point = [(POINT, may(7))]
+    of_point = [(FlagKind.MANAGER_LEFT, POINT, may(7))]
 
     assert only_flag(seen, primary=X_PRIMARY, seen=of_point).acknowledged_at == may(7)
     assert only_flag(seen, other, primary=X_PRIMARY, seen=of_point).acknowledged_at is None

@@ -298,7 +298,7 @@ async def serving(
     )
     app = web.Application()
     build_site(app, context)
-    server = TestServer(app, **({"port": port} if port else {}))
+    server = TestServer(app, port=port)
     await server.start_server()
     try:
         yield Site(server, world, context, replayed)

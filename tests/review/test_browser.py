@@ -102,7 +102,8 @@ async def test_from_a_ringing_call_to_undo_after_a_restart(
         await expect(page.locator(".count.hot")).to_have_text("1")
 
         # An unmatched number is linked, by keyboard alone.
-        await page.get_by_role("link", name="Unmatched").click()
+        await page.locator("#nav a[href='/unmatched']").click()
+        await expect(page.get_by_text("Live", exact=True)).to_be_visible()
         await page.keyboard.press("j")
         await page.keyboard.press("/")
         await page.keyboard.type("northern")

@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ import pytest
 
 from ingest.demo.company import company
 from ingest.demo.evidence import Expected, Handle, differences, touch_rows
-from ingest.demo.mailserver import running
+from ingest.demo.mailserver import running, until_ready
 from ingest.demo.names import invent
 from tests.imap_servers import free_port
 from tests.world import NOW, World, day, sqlite_world
@@ -51,6 +51,13 @@ def a_demo(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.wait()
 
 
+def until(words: str, lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        yield line
+        if words in line:
+            return
+
+
 @pytest.mark.walk
 @needs_pymap
 def test_the_story_comes_out_as_it_must() -> None:
@@ -71,7 +78,7 @@ def test_the_story_comes_out_as_it_must() -> None:
 def test_ctrl_c_ends_the_demo_and_removes_its_folder() -> None:
     with a_demo() as process:
         assert process.stdout
-        told = [process.stdout.readline() for _ in range(12)]
+        told = list(until("Ctrl-C ends it", process.stdout))
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=30)
 
@@ -85,6 +92,7 @@ def test_ctrl_c_ends_the_demo_and_removes_its_folder() -> None:
 @needs_pymap
 def test_mail_servers_end_with_the_demo(tmp_path: Path) -> None:
     with running(["one@avrora.example", "two@avrora.example"], tmp_path / "log") as servers:
+        until_ready(servers)
         assert [server.process.poll() for server in servers.values()] == [None, None]
 
     assert all(server.process.poll() is not None for server in servers.values())

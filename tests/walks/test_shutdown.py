@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,16 @@ def test_the_data_of_a_running_service_is_its_own(tmp_path: Path) -> None:
 def _wait_for_more(service: Service, load: Load, more: int = 100) -> None:
     before = len(load.journal)
     service.wait_for(lambda: len(load.journal) >= before + more)
+
+
+def test_an_address_that_is_taken_is_named_with_the_setting(tmp_path: Path) -> None:
+    with a_service(tmp_path) as service, socket.socket() as other:
+        other.bind(("127.0.0.1", service.port))
+        other.listen()
+
+        said = service.keepline("serve")
+
+        assert said.returncode == 1
+        assert f"('127.0.0.1', {service.port})" in said.stderr
+        assert "check public_listen, inner_listen and data_dir" in said.stderr
+        assert "Traceback" not in said.stderr

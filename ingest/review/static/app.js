@@ -76,10 +76,24 @@ document.addEventListener("htmx:afterSettle", () => {
 
 // Dialog ----------------------------------------------------------------------------------------
 
+// What is typed while the dialog is on its way belongs into it, not to the page's keys.
+let typedAhead = null;
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.detail.target?.id === "dialog" && !dialog().open) typedAhead = "";
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.target?.id === "dialog") typedAhead = null;
+});
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.target.id !== "dialog") return;
   if (!event.target.open) event.target.showModal();
-  (event.target.querySelector("[autofocus]") ?? event.target.querySelector("button"))?.focus();
+  const first = event.target.querySelector("[autofocus]") ?? event.target.querySelector("button");
+  first?.focus();
+  if (typedAhead && isTyping(first)) {
+    first.value += typedAhead;
+    first.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+  typedAhead = null;
 });
 
 document.addEventListener("close", (event) => {
@@ -162,7 +176,8 @@ function press(key) {
   const found =
     near?.querySelector(wanted) ??
     document.querySelector(`.toasts ${wanted}`) ??
-    [...document.querySelectorAll(wanted)].find((element) => !element.closest("li.item")) ??
+    // The latest decision stands first; nothing else in a list is meant before it is chosen.
+    [...document.querySelectorAll(wanted)].find((it) => key === "u" || !it.closest("li.item")) ??
     document.querySelector(`[data-hotkey-else="${CSS.escape(key)}"]`);
   if (!found) return false;
   if (isTyping(found)) found.focus();
@@ -173,6 +188,11 @@ function press(key) {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (isTyping(event.target) || dialog()?.open) return;
+  if (typedAhead !== null) {
+    if (event.key.length === 1) typedAhead += event.key;
+    event.preventDefault();
+    return;
+  }
   if (event.key === "j") step(1);
   else if (event.key === "k") step(-1);
   else if (event.key === "?") help();

@@ -430,7 +430,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("interaction_id", "ordinal", name=op.f("pk_participants")),
     )
     with op.batch_alter_table("participants", schema=None) as batch_op:
-        batch_op.create_index("ix_participants_point", ["point"], unique=False)
+        batch_op.create_index("ix_participants_point", ["point", "interaction_id"], unique=False)
         batch_op.create_index("ix_participants_subject", ["subject"], unique=False)
 
     op.create_table(
@@ -475,7 +475,7 @@ def upgrade() -> None:
         sa.Column("until", sa.BigInteger(), nullable=True),
         sa.Column("cursor", sa.Text(), nullable=True),
         sa.Column("done", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("total", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_redecide_jobs")),
         sqlite_autoincrement=True,
     )
