@@ -3,6 +3,9 @@
 One batch is one transaction, and in it the position. After a crash the batch is read again and
 delivery keys absorb the repeat. A failing batch is halved until the one bad delivery is alone: it
 is tried again while the cause may pass, and parked when it does not.
+
+Each partition of each log, and deciding anew, is work of its own: trouble in one waits for its own
+time and leaves the others theirs.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +28,38 @@ from ingest import redecide
 from ingest.domain.deliveries import Delivery, End
 from ingest.pipeline import Changed, Directories, record
 from ingest.readers import Reading, ReadMails, Sources, read
-from storage import wire
+from storage import facts, wire
 from storage.database import Database
-from storage.log import LogReader, LogUnavailable, Mark, same_log
+from storage.log import READ_BYTES, LogReader, LogUnavailable, Mark, same_log
 from storage.tables import changes
 
 log = structlog.get_logger()
 
 BATCH = 500  #: deliveries in one transaction at the most
-TRIES = 3  #: of one delivery whose trouble is not the database's being away
+MAIL_BATCH_BYTES = 8 * 1024 * 1024  #: of mails in one batch, which are not read by themselves
+READING_S = 0.3  #: that mails may be read in one turn: meanwhile a telephone may ring
+TRIES = 3  #: of one delivery whose trouble cannot pass
+TRY_AGAIN_S = 30.0  #: that one delivery is tried again whose trouble may pass, before it is parked
 IDLE_S = 0.05  #: between looks at the logs when nothing wakes the worker
-WAIT_MOST_S = 1.0  #: between tries while a database is away; each log may fail once more after it
+WAIT_S, WAIT_MOST_S = 0.1, 1.0  #: between tries of work that fails: doubled from the one to the other
+JOB_WAIT_MOST_S = 60.0  #: the same of one job of deciding anew
+SAY_AGAIN_S = 60.0  #: between lines of the log about work that goes on failing
 CHECK_LOG_S = 5.0  #: between checks that the logs are still the ones the positions belong to
 KEEP_CHANGES = 10_000  #: rows an open page may look back on
 
 PASSING = (OperationalError, InterfaceError, LogUnavailable)
+
+PROBE = "worker_probe"  #: the counter that is raised to see whether main can be written
+
+Work = Callable[[], bool]  #: does a part of it; False: there was nothing to do
+
+
+class NotDecided(Exception):
+    """A job of deciding anew failed; it comes behind the others and is tried again."""
+
+
+class NotNow(Exception):
+    """One delivery cannot be recorded for a cause that may pass; it is tried again."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,13 +84,17 @@ class Worker:
     sources: Callable[[], Sources]
     read_mails: ReadMails
     clock: Callable[[], datetime]
+    monotonic: Callable[[], float] = time.monotonic
     attempts: Path  #: small file that tells, after a crash, what was being done
     batch: int = BATCH
     counters: Counters = field(default_factory=Counters)
     known: Directories = field(default_factory=Directories)
     said: list[str] = field(default_factory=list)  #: what an operator should know about the logs
     _marks: dict[tuple[str, int], Mark] = field(default_factory=dict)
-    _checked: float = 0.0
+    _checked: dict[tuple[str, int], float] = field(default_factory=dict)
+    _troubles: dict[str, _Trouble] = field(default_factory=dict)
+    _stuck: dict[tuple[str, int], tuple[int, float]] = field(default_factory=dict)
+    _jobs: dict[int, _Trouble] = field(default_factory=dict)
     _suspects: dict[tuple[str, int], _Suspect] = field(default_factory=dict)
     _wake: threading.Event = field(default_factory=threading.Event)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -84,35 +109,55 @@ class Worker:
         self._wake.set()
 
     def run(self) -> None:
-        """Work until stopped; a database that is away is waited for."""
+        """Work until stopped; what fails is tried again, and leaves the rest its turn."""
         self.recall()
-        pause = 0.1
         while not self._stop.is_set():
-            try:
-                busy = self.step()
-                pause = 0.1
-            except PASSING as error:
-                self.counters.retries += 1
-                log.warning("worker.waiting", cause=type(error).__name__, seconds=pause)
-                pause = self._rest(pause)
-                continue
-            except Exception:  # a fault of ours in one place must not stop all recording
-                log.exception("worker.failed", seconds=pause)
-                pause = self._rest(pause)
-                continue
-            if not busy:
+            if not self._round():
                 self._wake.wait(IDLE_S)
                 self._wake.clear()
+
+    def _round(self) -> bool:
+        """Do a part of everything that is not to wait; False: there was nothing, or only trouble."""
+        busy = False
+        for name, work in self._works().items():
+            if self._rests("main") or self._stop.is_set():
+                return False
+            if self._rests(name):
+                continue
+            try:
+                busy |= work()
+            except (OperationalError, InterfaceError) as error:
+                self._rest("main", error)
+            except Exception as error:
+                self._rest(name, error)
+            else:
+                self._troubles.pop(name, None)
+                self._troubles.pop("main", None)
+        return busy
+
+    def _rests(self, name: str) -> bool:
+        trouble = self._troubles.get(name)
+        return trouble is not None and self.monotonic() < trouble.until
+
+    def _rest(self, name: str, error: Exception) -> None:
+        """Leave this work for a while, the longer the oftener; say so, but not each time."""
+        now = self.monotonic()
+        before = self._troubles.get(name)
+        self._troubles[name] = _after(before, now, most=WAIT_MOST_S)
+        self._marks.clear()  # the logs are looked at anew
+        if isinstance(error, (*PASSING, NotNow)):
+            self.counters.retries += 1
+        if before is None or now - before.said >= SAY_AGAIN_S:
+            self._troubles[name] = replace(self._troubles[name], said=now)
+            cause = error if error.__cause__ is None else error.__cause__
+            if isinstance(error, (*PASSING, NotNow)):
+                log.warning("worker.waiting", work=name, cause=type(cause).__name__)
+            else:  # a fault of ours in one place must not stop all recording
+                log.error("worker.failed", work=name, exc_info=error)
 
     def recall(self) -> None:
         """Find out what an earlier life was at when it died, if it did."""
         self._suspects = _read_attempts(self.attempts)
-
-    def _rest(self, pause: float) -> float:
-        """Wait before trying again, and look at the logs anew then; returns the next pause."""
-        self._marks.clear()
-        self._stop.wait(pause)
-        return min(pause * 2, WAIT_MOST_S)
 
     def drain(self) -> None:
         """Work until nothing waits, neither deliveries nor decisions to be made anew."""
@@ -120,42 +165,59 @@ class Worker:
             pass
 
     def step(self) -> bool:
-        """Do one batch of each log, then one slice of deciding anew; False: there was nothing."""
-        self._check_logs()
+        """Do one batch of each log, then one slice of deciding anew; False: there was nothing.
+
+        What fails is raised, when all else has had its turn.
+        """
         busy = False
-        for name, source in self.logs.items():
+        troubles: list[Exception] = []
+        for work in self._works().values():
+            try:
+                busy |= work()
+            except Exception as error:
+                troubles.append(error)
+        if troubles:
+            raise troubles[0]
+        return busy
+
+    def _works(self) -> dict[str, Work]:
+        """Return what there is to do, in the order of its turns: calls before mails."""
+        works: dict[str, Work] = {}
+        for name, source in sorted(self.logs.items()):
             for partition in range(source.partitions):
-                busy |= self._step_log(name, source, partition)
-        return self._step_redecide() or busy
+                works[f"{name}-{partition}"] = partial(self._step_log, name, source, partition)
+        works["redecide"] = self._step_redecide
+        return works
 
     # Deliveries --------------------------------------------------------------------------------
 
-    def _check_logs(self) -> None:
-        """Begin again at 0 where another log lies in the place of the one we knew."""
-        if self._marks and time.monotonic() - self._checked < CHECK_LOG_S:
-            return
-        self._checked = time.monotonic()
-        for name, source in self.logs.items():
-            for partition in range(source.partitions):
-                with self.database.read() as connection:
-                    stored = wire.position(connection, name, partition)
-                epoch = source.bounds(partition).epoch
-                start = Mark(partition=partition, epoch=epoch, position=0, key=None)
-                if stored is not None:
-                    other = same_log(stored, source)
-                    if other is not None:
-                        self.said.append(f"The {name} log is another one: {other}. Read again.")
-                        log.warning("log.replaced", log=name, partition=partition, why=other)
-                        stored = None
-                self._marks[name, partition] = stored or start
+    def _check_log(self, name: str, source: LogReader, partition: int) -> Mark:
+        """Return how far we came; 0 where another log lies in the place of the one we knew."""
+        place = name, partition
+        known = self._marks.get(place)
+        if known is not None and self.monotonic() - self._checked[place] < CHECK_LOG_S:
+            return known
+        with self.database.read() as connection:
+            stored = wire.position(connection, name, partition)
+        epoch = source.bounds(partition).epoch
+        if stored is not None:
+            other = same_log(stored, source)
+            if other is not None:
+                self.said.append(f"The {name} log is another one: {other}. Read again.")
+                log.warning("log.replaced", log=name, partition=partition, why=other)
+                stored = None
+        mark = stored or Mark(partition=partition, epoch=epoch, position=0, key=None)
+        self._marks[place], self._checked[place] = mark, self.monotonic()
+        return mark
 
     def _step_log(self, name: str, source: LogReader, partition: int) -> bool:
-        at = self._marks[name, partition]
+        at = self._check_log(name, source, partition)
         suspect = self._suspects.get((name, partition))
         if suspect is not None and at.position >= suspect.until:
             suspect = self._suspects.pop((name, partition)) and None
         limit = 1 if suspect is not None else self.batch
-        batch = source.read(partition, at.position, limit)
+        most = MAIL_BATCH_BYTES if name == "mail" else READ_BYTES
+        batch = source.read(partition, at.position, limit, max_bytes=most)
         if not batch:
             return False
         if suspect is not None and suspect.parks(batch[0]):
@@ -163,11 +225,23 @@ class Worker:
             return True
         _write_attempt(self.attempts, name, partition, batch, suspect)
         try:
-            readings = read(batch, self.sources(), self.read_mails)
-            self._record(readings, at)
+            self._record(self._read(name, batch), at)
         finally:  # whatever was raised, the worker lives
             self.attempts.write_text("")
         return True
+
+    def _read(self, name: str, batch: Sequence[Delivery]) -> list[Reading]:
+        """Return what the batch says; of mails as many as can be read in their time."""
+        sources = self.sources()
+        if name != "mail":
+            return read(batch, sources, self.read_mails)
+        until = self.monotonic() + READING_S
+        readings: list[Reading] = []
+        for delivery in batch:
+            readings += read([delivery], sources, self.read_mails)
+            if self.monotonic() >= until:
+                break
+        return readings
 
     def _record(self, readings: Sequence[Reading], at: Mark) -> None:
         """Record a batch; halve it when it fails, until the bad delivery is alone."""
@@ -182,9 +256,12 @@ class Worker:
                     raise
                 if len(readings) > 1:
                     break
-                self.counters.retries += 1
-                if attempt == TRIES:
-                    only = readings[0].delivery
+                only = readings[0].delivery
+                passing = isinstance(error, PASSING)
+                if passing and not self._tried_long(only):
+                    raise NotNow from error
+                self.counters.retries += not passing
+                if passing or attempt == TRIES:
                     log.exception("delivery.failed", delivery=only.id)
                     self._park(only, at, f"recording it failed: {type(error).__name__}")
                     return
@@ -192,6 +269,15 @@ class Worker:
         for half in (readings[:middle], readings[middle:]):
             self._record(half, at)
             at = self._mark_of(half[-1].delivery, at)
+
+    def _tried_long(self, delivery: Delivery) -> bool:
+        """Tell whether the delivery has been in trouble for so long that it is given up."""
+        place, now = (delivery.log, delivery.partition), self.monotonic()
+        position, since = self._stuck.get(place, (0, 0.0))
+        if position != delivery.position:
+            self._stuck[place] = (delivery.position, now)
+            return False
+        return now - since >= TRY_AGAIN_S
 
     def _commit(self, readings: Sequence[Reading], at: Mark) -> None:
         now = self.clock()
@@ -211,9 +297,10 @@ class Worker:
         return replace(at, position=delivery.position, key=delivery.key)
 
     def _can_write(self) -> bool:
+        """Tell whether main takes a change: one that can be read may be full or read-only."""
         try:
             with self.database.write() as connection:
-                connection.execute(select(1))
+                facts.bump(connection, PROBE)
         except PASSING:
             return False
         return True
@@ -241,17 +328,26 @@ class Worker:
 
     def _step_redecide(self) -> bool:
         with self.database.read() as connection:
-            if not redecide.progress(connection)[0]:
-                return False
+            job = redecide.oldest_job(connection)
+        if job is None or (job in self._jobs and self.monotonic() < self._jobs[job].until):
+            return False
         now = self.clock()
         try:
             with self.database.write() as connection:
                 changed = redecide.run_slice(connection, self.known, self._region, now=now)
                 if changed is not None:
                     note_change(connection, changed, now)
-        except Exception:
+        except Exception as error:
             self.known.forget()
+            if not isinstance(error, PASSING) or self._can_write():
+                self._jobs[job] = _after(
+                    self._jobs.get(job), self.monotonic(), most=JOB_WAIT_MOST_S
+                )
+                with self.database.write() as connection:
+                    redecide.note_failure(connection, job)
+                raise NotDecided(f"job {job}") from error
             raise
+        self._jobs.pop(job, None)
         self.counters.redecided += len(changed.interactions) if changed else 0
         return changed is not None
 
@@ -272,6 +368,21 @@ def note_change(
 def last_change(connection: Connection) -> int:
     """Return the number of the latest change, for a page to compare with the one it has seen."""
     return int(connection.scalar(select(func.coalesce(func.max(changes.c.number), 0))) or 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trouble:
+    """Work that failed and is left for a while."""
+
+    pause: float
+    until: float
+    said: float
+
+
+def _after(before: _Trouble | None, now: float, *, most: float) -> _Trouble:
+    """Return the next pause of work that failed: twice the last one."""
+    pause = min(before.pause * 2, most) if before else WAIT_S
+    return _Trouble(pause=pause, until=now + pause, said=before.said if before else now)
 
 
 # After a crash ---------------------------------------------------------------------------------

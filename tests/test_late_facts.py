@@ -733,7 +733,7 @@ def test_history_reaches_and_closes(office: Office):
 
 
 def test_a_clients_mail_dragged_into_sent_is_still_the_clients(office: Office):
-    world = office.world
+    world = office
     leaver = world.employee("Vera")
     world.line("vera@ours.example", leaver)
     client = world.client("Dragged", "client@dragged.example", primary=leaver)
@@ -749,7 +749,7 @@ def test_a_clients_mail_dragged_into_sent_is_still_the_clients(office: Office):
 
 
 def test_two_lines_of_another_region_are_an_internal_call(office: Office):
-    world = office.world
+    world = office
     holder = world.employee("Jan")
     world.line("+31201234567", holder, region="NL")
     world.line("+31201234568", holder, region="NL")
@@ -761,6 +761,6 @@ def test_two_lines_of_another_region_are_an_internal_call(office: Office):
 
 def test_a_rule_that_cannot_be_read_is_refused(office: Office):
     with pytest.raises(facts.Conflict):
-        office.world.change(
+        office.change(
             directory.set_policy, "status", {"call/in/missed": "nonsense"}, from_at=day(1)
         )

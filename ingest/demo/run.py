@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import secrets
 import shutil
 import signal
-import socket
-import sys
 import tempfile
 import webbrowser
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
@@ -34,17 +30,17 @@ from ingest.commands.calling import errors, fail, say
 from ingest.core import Core
 from ingest.demo import company as office
 from ingest.demo import everyday, setup, story, verdict
-from ingest.demo.company import Company, company
-from ingest.demo.everyday import Past
+from ingest.demo.company import company
 from ingest.demo.evidence import touches
-from ingest.demo.mailserver import MailServer, NoMailServer, running, until_ready
+from ingest.demo.going_on import go_on
+from ingest.demo.house import House, settings_for
+from ingest.demo.mailserver import NoMailServer, running, until_ready
 from ingest.demo.pbx.script import Script
-from ingest.demo.simulators import Pbx
 from ingest.demo.stage import SHORTEST_S, Stage
+from ingest.demo.talking import has_display, hint, progress, welcome
 from ingest.demo.threads import in_thread
 from ingest.domain.interactions import Kind
-from ingest.edges import Edges
-from ingest.settings import BadSettings, Settings, load_settings
+from ingest.settings import BadSettings
 from storage.owner import AlreadyOwned
 
 UNHURRIED_S = 120.0  #: of the story when somebody watches it
@@ -60,20 +56,6 @@ class Asked:
     browser: bool = True
     port: int = 8080  #: of the public door; the inner door takes the next free one
     data_dir: Path | None = None  #: kept; None: a temporary folder, removed at the end
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class House:
-    """The service that runs, with everything around it that speaks to it."""
-
-    settings: Settings
-    company: Company
-    edges: Edges
-    core: Core
-    pbxs: dict[str, Pbx]
-    mail: dict[str, MailServer]
-    people: dict[str, setup.SignIn]
-    past: Past
 
 
 def demo(asked: Asked) -> int:
@@ -131,13 +113,13 @@ async def _play(asked: Asked, folder: Path) -> int:
             begins_at=began + timedelta(seconds=0.2),
             length_s=asked.seconds or UNHURRIED_S,
         )
-        _welcome(house)
-        if asked.browser and _has_display():
+        welcome(house)
+        if asked.browser and has_display():
             await asyncio.to_thread(webbrowser.open, house.settings.inner_url)
         await story.play(stage)
         if asked.seconds is not None:
             return await verdict.print_verdict(stage, house.past, house.edges, say)
-        await _go_on(house)
+        await go_on(house)
         return 0
 
 
@@ -147,19 +129,19 @@ async def _play(asked: Asked, folder: Path) -> int:
 @asynccontextmanager
 async def _house(asked: Asked, folder: Path) -> AsyncIterator[House]:
     """Run the service, the mail server and the telephone systems, with ten days behind them."""
-    settings = await in_thread(settings_for, asked, folder)
+    settings = await in_thread(settings_for, asked.port, folder)
+    if settings.public_listen != f"127.0.0.1:{asked.port}":
+        hint(f"Port {asked.port} is taken: the public door is at {settings.public_listen}.")
     invented = company(clock().astimezone(ZoneInfo(office.ZONE)).date())
     past = everyday.past(invented, clock(), Random(1))  # noqa: S311 (the same past each time)
     async with contextlib.AsyncExitStack() as stack:
         mail = stack.enter_context(running(office.MAILBOXES, folder / "imap.log"))
         edges, core = await stack.enter_async_context(running_all(settings))
-        _hint("Importing the company")
-        rows = await setup.import_company(
-            core, invented, folder / "imports", _progress("importing")
-        )
+        hint("Importing the company")
+        rows = await setup.import_company(core, invented, folder / "imports", progress("importing"))
         people = await in_thread(setup.add_people, core)
         sources = await in_thread(setup.add_sources, core)
-        _hint(f"{rows} rows imported. Telling ten days of calls and mails.")
+        hint(f"{rows} rows imported. Telling ten days of calls and mails.")
         http = await stack.enter_async_context(aiohttp.ClientSession())
         pbxs = setup.connected(sources, http, core)
         await setup.until_known(edges)
@@ -193,7 +175,7 @@ async def _tell_the_past(house: House) -> None:
     )
     await in_thread(setup.add_mailboxes, house.core, house.mail)
     wanted = len(past.calls) + past.mails
-    show = _progress("recorded")
+    show = progress("recorded")
     ends = clock() + timedelta(seconds=CAUGHT_UP_S)
     while clock() < ends:
         recorded = await in_thread(_recorded, house.core)
@@ -206,114 +188,3 @@ async def _tell_the_past(house: House) -> None:
 def _recorded(core: Core) -> int:
     with core.database.read() as connection:
         return sum(touches(connection, kind) for kind in Kind)
-
-
-def settings_for(asked: Asked, folder: Path) -> Settings:
-    """Return the settings of a demo on free ports; its folder gets a file that says the same."""
-    public = _free_port(asked.port)
-    inner = _free_port(max(asked.port, public) + 1)
-    if (public, inner) != (asked.port, asked.port + 1):
-        _hint(f"Port {asked.port} or {asked.port + 1} is taken: using {public} and {inner}.")
-    settings = load_settings(
-        data_dir=folder,
-        database_url=None,
-        key_file=None,
-        public_url=f"http://127.0.0.1:{public}",
-        public_listen=f"127.0.0.1:{public}",
-        inner_url=f"http://127.0.0.1:{inner}",
-        inner_listen=f"127.0.0.1:{inner}",
-        processes=1,
-        trusted_proxies=[],
-        disk_free_min=0.0,
-        log_level="error",
-        log_format="text",
-    )
-    (folder / "imports").mkdir(parents=True, exist_ok=True)
-    (folder / "keepline.toml").write_text(_toml(settings), encoding="utf-8")
-    return settings
-
-
-def _free_port(wanted: int) -> int:
-    """Return that port, or the next one that nobody listens on."""
-    for port in range(wanted, 65536):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise OSError(f"no port from {wanted} on is free")
-
-
-def _toml(settings: Settings) -> str:
-    """Return the file by which commands find this demo."""
-    names = ("data_dir", "public_url", "public_listen", "inner_url", "inner_listen")
-    return "".join(f'{name} = "{getattr(settings, name)}"\n' for name in names)
-
-
-# Talking ---------------------------------------------------------------------------------------
-
-
-def _welcome(house: House) -> None:
-    supervisor, manager = house.people[setup.SUPERVISOR], house.people[setup.MANAGER]
-    config = house.settings.data_dir / "keepline.toml"
-    yesterday = house.company.annas_last_day.isoformat()
-    caller = story.annas_caller(house.company)
-    say(house.settings.inner_url)
-    say(f"Sign in as {supervisor.login} with password {supervisor.password}")
-    say("")
-    say("Three things to try:")
-    say(f"1. {caller.name} is ringing right now. Its manager, {office.NAMES[office.ANNA]},")
-    say("   left yesterday: see Today, and who answers for it now.")
-    say(f"2. Link the unknown number {story.STRANGER}: look at the consequences first, then undo.")
-    say("3. Let somebody leave, and watch what that changes:")
-    say(f"   keepline --config {config} employee leave fedor --on {yesterday}")
-    say("")
-    say(f"A manager sees less: user {manager.login}, password {manager.password}. Ctrl-C ends it.")
-
-
-def _hint(text: str) -> None:
-    errors.print(text, markup=False)
-
-
-def _progress(title: str) -> Callable[[str, int, int], None]:
-    """Return what shows how far something is: one line that rewrites itself on a terminal."""
-
-    def show(what: str, done: int, total: int) -> None:
-        if errors.is_terminal:
-            end = "\n" if done >= total else "\r"
-            sys.stderr.write(f"  {title} {what}: {done} of {total}   {end}")
-        elif done >= total:
-            _hint(f"  {title} {what}: {done} of {total}")
-
-    return show
-
-
-def _has_display() -> bool:
-    if sys.platform != "linux":
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-# Going on --------------------------------------------------------------------------------------
-
-
-async def _go_on(house: House) -> None:
-    """Let calls and mails come, gently, until cancelled; now and then one that is amiss."""
-    rng = Random()  # noqa: S311 (nothing is kept secret by it)
-    orphans = house.company.of(office.ANNA)[story.STORY_OF_ANNA :]
-    async with asyncio.TaskGroup() as group:
-        number = 0
-        while True:
-            number += 1
-            key = f"{secrets.token_hex(4)}-{number}"
-            moment: datetime = clock()
-            if number % 6 == 0:
-                letter = everyday.everyday_letter(house.company, moment, key, rng)
-                put = house.mail[letter.mailbox].put
-                group.create_task(in_thread(put, [letter]))
-            elif number % 6 == 3:
-                call = story.orphans_call(rng.choice(orphans), moment, key, rng)
-                group.create_task(house.pbxs["mobile"].play(call))
-            else:
-                source, call = everyday.ordinary_call(house.company, moment, key, rng, live=True)
-                group.create_task(house.pbxs[source].play(call))
-            await asyncio.sleep(rng.uniform(3.0, 12.0))
