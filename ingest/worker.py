@@ -93,6 +93,7 @@ class Worker:
     _marks: dict[tuple[str, int], Mark] = field(default_factory=dict)
     _checked: dict[tuple[str, int], float] = field(default_factory=dict)
     _troubles: dict[str, _Trouble] = field(default_factory=dict)
+    _said: dict[str, float] = field(default_factory=dict)
     _stuck: dict[tuple[str, int], tuple[int, float]] = field(default_factory=dict)
     _jobs: dict[int, _Trouble] = field(default_factory=dict)
     _suspects: dict[tuple[str, int], _Suspect] = field(default_factory=dict)
@@ -142,13 +143,12 @@ class Worker:
     def _rest(self, name: str, error: Exception) -> None:
         """Leave this work for a while, the longer the oftener; say so, but not each time."""
         now = self.monotonic()
-        before = self._troubles.get(name)
-        self._troubles[name] = _after(before, now, most=WAIT_MOST_S)
+        self._troubles[name] = _after(self._troubles.get(name), now, most=WAIT_MOST_S)
         self._marks.clear()  # the logs are looked at anew
         if isinstance(error, (*PASSING, NotNow)):
             self.counters.retries += 1
-        if before is None or now - before.said >= SAY_AGAIN_S:
-            self._troubles[name] = replace(self._troubles[name], said=now)
+        if now - self._said.get(name, -SAY_AGAIN_S) >= SAY_AGAIN_S:
+            self._said[name] = now
             cause = error if error.__cause__ is None else error.__cause__
             if isinstance(error, (*PASSING, NotNow)):
                 log.warning("worker.waiting", work=name, cause=type(cause).__name__)
@@ -376,13 +376,12 @@ class _Trouble:
 
     pause: float
     until: float
-    said: float
 
 
 def _after(before: _Trouble | None, now: float, *, most: float) -> _Trouble:
     """Return the next pause of work that failed: twice the last one."""
     pause = min(before.pause * 2, most) if before else WAIT_S
-    return _Trouble(pause=pause, until=now + pause, said=before.said if before else now)
+    return _Trouble(pause=pause, until=now + pause)
 
 
 # After a crash ---------------------------------------------------------------------------------

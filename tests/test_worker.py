@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -12,15 +14,18 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
-from ingest.domain.deliveries import Delivery, End
+from ingest.children import ReaderNotStarted
+from ingest.domain.deliveries import Delivery, End, NewDelivery
 from ingest.domain.interactions import call_key_id
+from ingest.domain.mails import Mail
 from ingest.readers import CLOCK, Sources, closing
-from ingest.worker import Worker
+from ingest.worker import NotDecided, NotNow, Worker
+from storage import directory
 from storage.log import LogUnavailable
-from storage.log_sqlite import open_log
+from storage.log_sqlite import SqliteLog, open_log
 from storage.tables import call_reports, deliveries, interactions, redecide_jobs
 from tests.desk import Desk, Died, a_call, sources
-from tests.world import postgres_world, sqlite_world
+from tests.world import NOW, point, postgres_world, sqlite_world
 
 
 @pytest.fixture
@@ -203,6 +208,173 @@ def test_a_fault_in_deciding_anew_does_not_stop_fresh_deliveries(desk: Desk):
     assert alive
     assert desk.count(interactions) == 2
     assert desk.count(redecide_jobs) == 1
+
+
+def test_a_job_that_always_fails_does_not_stop_the_jobs_behind_it(desk: Desk):
+    desk.keep(a_call(1))
+    desk.worker().drain()
+    desk.on_sqlite("INSERT INTO redecide_jobs (scope, targets) VALUES ('keys', 'broken')")
+    client = desk.world.client("Acme")
+    with desk.world.database.write() as connection:
+        directory.hold(connection, point("+79161110001"), client, at=NOW, by="test")
+    worker = desk.worker()
+
+    with pytest.raises(NotDecided):
+        worker.step()
+    worker.step()
+
+    assert desk.world.touch(call_key_id("office", "c1"))["clients"] == [client]
+    assert desk.count(redecide_jobs) == 1
+
+
+def test_a_job_that_fails_is_tried_again_after_longer_and_longer_pauses(desk: Desk):
+    desk.on_sqlite("INSERT INTO redecide_jobs (scope, targets) VALUES ('keys', 'broken')")
+    hands = Hands()
+    worker = desk.worker()
+    worker.monotonic = hands
+
+    tried = []
+    for tenth in range(40):
+        hands.at = tenth / 10
+        try:
+            worker.step()
+        except NotDecided:
+            tried.append(tenth)
+
+    assert tried == [0, 1, 3, 7, 15, 31]
+
+
+# Trouble that may pass ---------------------------------------------------------------------------
+
+
+@dataclass
+class Hands:
+    """A monotonic clock that the test moves."""
+
+    at: float = 0.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+@contextmanager
+def refusing(desk: Desk, beginning: str, holding: str = "") -> Iterator[None]:
+    """Let main refuse statements that begin so and hold that, as if it might take them later."""
+
+    def refuse(connection: Any, cursor: Any, statement: str, values: Any, *rest: Any) -> None:
+        if statement.startswith(beginning) and holding in str(values):
+            raise OperationalError(beginning, {}, Exception("not now"))
+
+    writer = desk.world.database.writer
+    event.listen(writer, "before_cursor_execute", refuse)
+    yield
+    event.remove(writer, "before_cursor_execute", refuse)
+
+
+def test_a_database_that_can_only_be_read_parks_nothing_however_long(desk: Desk):
+    desk.keep(a_call(1), a_call(2))
+    hands = Hands()
+    worker = desk.worker()
+    worker.monotonic = hands
+
+    with refusing(desk, "INSERT"):
+        for hands.at in (0.0, 10.0, 1_000.0):
+            with pytest.raises(OperationalError):
+                worker.step()
+    worker.drain()
+
+    assert desk.parked() == {}
+    assert desk.count(interactions) == 2
+
+
+def test_passing_trouble_of_one_delivery_is_given_time_to_pass(desk: Desk):
+    desk.keep(a_call(1), a_call(2, **{"from": "+79990000000"}), a_call(3))
+    hands = Hands()
+    worker = desk.worker()
+    worker.monotonic = hands
+
+    with refusing(desk, "INSERT INTO call_reports", "+79990000000"):
+        for hands.at in (0.0, 1.0, 29.0):
+            with pytest.raises(NotNow):
+                worker.step()
+    worker.drain()
+
+    assert desk.parked() == {}
+    assert desk.count(interactions) == 3
+
+
+def test_trouble_of_one_delivery_that_does_not_pass_parks_it_alone(desk: Desk):
+    desk.keep(a_call(1), a_call(2, **{"from": "+79990000000"}), a_call(3))
+    hands = Hands()
+    worker = desk.worker()
+    worker.monotonic = hands
+
+    with refusing(desk, "INSERT INTO call_reports", "+79990000000"):
+        with pytest.raises(NotNow):
+            worker.step()
+        hands.at = 30.0
+        worker.drain()
+
+    assert desk.parked() == {"d2": "recording it failed: OperationalError"}
+    assert desk.count(interactions) == 2
+
+
+# Mails beside calls ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mail_log(tmp_path: Path) -> Iterator[SqliteLog]:
+    found = open_log(tmp_path / "mail.log.db", name="mail")
+    found.append(
+        0,
+        [
+            NewDelivery(source="box", key=f"m{number}", received_at=NOW, head={}, body=b"mail")
+            for number in range(10)
+        ],
+    )
+    yield found
+    found.close()
+
+
+def test_mails_that_cannot_be_read_at_the_moment_do_not_stop_calls_and_late_facts(
+    desk: Desk, mail_log: SqliteLog
+):
+    def no_reader(raw: Sequence[bytes]) -> Sequence[Mail | str]:
+        raise ReaderNotStarted("no memory")
+
+    desk.keep(a_call(1))
+    worker = desk.worker()
+    worker.logs = {"mail": mail_log, "calls": desk.log}
+    worker.read_mails = no_reader
+    for _ in range(2):
+        with pytest.raises(ReaderNotStarted):
+            worker.step()
+        client = desk.world.client("Acme", "+79161110001")
+
+    assert desk.world.touch(call_key_id("office", "c1"))["clients"] == [client]
+    assert {key for key in desk.ends()} == {"d1"}
+
+
+def test_a_call_waits_for_no_more_mails_than_can_be_read_in_their_time(
+    desk: Desk, mail_log: SqliteLog
+):
+    hands = Hands()
+
+    def slow(raw: Sequence[bytes]) -> Sequence[Mail | str]:
+        hands.at += 0.2 * len(raw)
+        return ["not a mail" for _ in raw]
+
+    worker = desk.worker()
+    worker.logs = {"mail": mail_log, "calls": desk.log}
+    worker.read_mails = slow
+    worker.monotonic = hands
+    worker.step()
+    desk.keep(a_call(1))
+    worker.step()
+
+    assert sorted(desk.ends()) == ["d1", "m0", "m1", "m2", "m3"]
+    worker.drain()
+    assert len(desk.ends()) == 11
 
 
 def test_another_log_in_the_same_place_is_read_from_0_and_nothing_doubles(desk: Desk):

@@ -130,8 +130,10 @@ async def _play(asked: Asked, folder: Path) -> int:
 async def _house(asked: Asked, folder: Path) -> AsyncIterator[House]:
     """Run the service, the mail server and the telephone systems, with ten days behind them."""
     settings = await in_thread(settings_for, asked.port, folder)
-    if settings.public_listen != f"127.0.0.1:{asked.port}":
-        hint(f"Port {asked.port} is taken: the public door is at {settings.public_listen}.")
+    preferred = [f"127.0.0.1:{asked.port}", f"127.0.0.1:{asked.port + 1}"]
+    if [settings.public_listen, settings.inner_listen] != preferred:
+        hint(f"Taken: one of {' and '.join(preferred)}.")
+        hint(f"Using {settings.public_listen} for providers, {settings.inner_listen} for people.")
     invented = company(clock().astimezone(ZoneInfo(office.ZONE)).date())
     past = everyday.past(invented, clock(), Random(1))  # noqa: S311 (the same past each time)
     async with contextlib.AsyncExitStack() as stack:
