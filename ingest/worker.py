@@ -41,7 +41,10 @@ READING_S = 0.3  #: that mails may be read in one turn: meanwhile a telephone ma
 TRIES = 3  #: of one delivery whose trouble cannot pass
 TRY_AGAIN_S = 30.0  #: that one delivery is tried again whose trouble may pass, before it is parked
 IDLE_S = 0.05  #: between looks at the logs when nothing wakes the worker
-WAIT_S, WAIT_MOST_S = 0.1, 1.0  #: between tries of work that fails: doubled from the one to the other
+WAIT_S, WAIT_MOST_S = (
+    0.1,
+    1.0,
+)  #: between tries of work that fails: doubled from the one to the other
 JOB_WAIT_MOST_S = 60.0  #: the same of one job of deciding anew
 SAY_AGAIN_S = 60.0  #: between lines of the log about work that goes on failing
 CHECK_LOG_S = 5.0  #: between checks that the logs are still the ones the positions belong to
@@ -118,7 +121,7 @@ class Worker:
                 self._wake.clear()
 
     def _round(self) -> bool:
-        """Do a part of everything that is not to wait; False: there was nothing, or only trouble."""
+        """Do a part of all that is not left for later; False: there was nothing, or trouble."""
         busy = False
         for name, work in self._works().items():
             if self._rests("main") or self._stop.is_set():

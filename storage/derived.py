@@ -397,24 +397,39 @@ def _write_flags(connection: Connection, decided: Sequence[Decided], now: dateti
     gone = sorted(old.keys() - rows.keys())
     fresh = [row for key, row in rows.items() if key not in old]
     other = [row for key, row in rows.items() if key in old and old[key] != row]
-    retold = gone + [row["id"] for row in other if row["touches"] != old[row["id"]]["touches"]]
-    for chunk in chunks(retold):
-        connection.execute(delete(flag_touches).where(flag_touches.c.flag_id.in_(chunk)))
     for chunk in chunks(gone):
+        connection.execute(delete(flag_touches).where(flag_touches.c.flag_id.in_(chunk)))
         connection.execute(delete(flags).where(flags.c.id.in_(chunk)))
     _note_withdrawn(connection, [old[key] for key in gone], fresh, now)
-    if fresh:
-        insert_rows(connection, flags, fresh)
+    insert_rows(connection, flags, fresh)
     _update_rows(connection, flags, other)
-    again = {row["id"] for row in fresh} | (set(retold) & rows.keys())
-    links = [
-        {"flag_id": key, "interaction_id": touch}
-        for key in sorted(again)
-        for touch in new[key].touches
-    ]
-    if links:
-        insert_rows(connection, flag_touches, links)
+    _write_flag_touches(
+        connection,
+        {
+            key: (to_list(old[key]["touches"]) if key in old else [], new[key].touches)
+            for key in (row["id"] for row in (*fresh, *other))
+        },
+    )
     return {*gone, *(row["id"] for row in fresh), *(row["id"] for row in other)}
+
+
+def _write_flag_touches(
+    connection: Connection, flags_: Mapping[str, tuple[Sequence[str], Sequence[str]]]
+) -> None:
+    """Store which touches each flag has; of a long one only what differs is written."""
+    added = [
+        {"flag_id": key, "interaction_id": touch}
+        for key, (before, after) in flags_.items()
+        for touch in sorted(set(after) - set(before))
+    ]
+    for key, (before, after) in flags_.items():
+        for chunk in chunks(sorted(set(before) - set(after))):
+            connection.execute(
+                delete(flag_touches).where(
+                    flag_touches.c.flag_id == key, flag_touches.c.interaction_id.in_(chunk)
+                )
+            )
+    insert_rows(connection, flag_touches, added)
 
 
 def _note_withdrawn(

@@ -71,7 +71,7 @@ def demo(asked: Asked) -> int:
         status = run_loop(_until_stopped(asked, folder))
     except KeyboardInterrupt:  # before anything ran that has to be ended in order
         status = 0
-    except (NoMailServer, AlreadyOwned, BadSettings, OSError) as error:
+    except (NoMailServer, AlreadyOwned, BadSettings, Refused, OSError) as error:
         errors.print(f"keepline: {error}", markup=False)
     if folder and asked.data_dir is None and status == 0:
         shutil.rmtree(folder, ignore_errors=True)

@@ -10,7 +10,7 @@ from alembic import command
 from sqlalchemy import inspect, text
 
 from storage.database import Database, sqlite_url
-from storage.schema import _config, differences, migrate
+from storage.schema import HEAD, config_of, differences, migrate, newest
 from storage.tables import metadata
 
 
@@ -102,7 +102,7 @@ def test_the_first_migration_can_be_taken_back_and_applied_again(database: Datab
     tables = tables_of(database)
 
     with database.write() as connection:
-        command.downgrade(_config(connection), "base")
+        command.downgrade(config_of(connection), "base")
     assert tables_of(database) == {"alembic_version"}
 
     migrate(database)
@@ -119,3 +119,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(database: Database):
         migrate(database)
 
     assert tables_of(database) <= {"sightings", "alembic_version"}
+
+
+def test_the_newest_migration_is_the_one_that_start_up_compares_with():
+    assert newest() == HEAD
