@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence, Set
+from ipaddress import ip_network
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -34,11 +37,16 @@ class Book:
         self._public_url = public_url
         self._version = -1
         self._sources: dict[str, tuple[Provider, Account]] = {}
+        self._unusable: Set[str] = frozenset()
         self._mailboxes: dict[str, Mailbox] = {}
 
     def sources(self) -> Mapping[str, tuple[Provider, Account]]:
         """Return provider and account of each source, by its name."""
         return self._sources
+
+    def unusable(self) -> Set[str]:
+        """Return the names of sources that are known and cannot be opened."""
+        return self._unusable
 
     def mailboxes(self) -> Mapping[str, Mailbox]:
         """Return each mailbox to follow, by its id."""
@@ -60,10 +68,12 @@ class Book:
         if version == self._version:
             return
         sources: dict[str, tuple[Provider, Account]] = {}
+        unusable: set[str] = set()
         for stored in load_sources(connection):
             try:
                 sources[stored.name] = self._account(stored)
             except (BadKey, KeyError, ValueError) as error:
+                unusable.add(stored.name)
                 log.error("source.unusable", source=stored.name, because=str(error))
         mailboxes: dict[str, Mailbox] = {}
         for kept in load_mailboxes(connection):
@@ -72,20 +82,19 @@ class Book:
             except (BadKey, ValueError) as error:
                 log.error("mailbox.unusable", mailbox=kept.id, because=str(error))
         self._sources, self._mailboxes, self._version = sources, mailboxes, version
+        self._unusable = unusable
 
     def _account(self, stored: StoredSource) -> tuple[Provider, Account]:
-        config = dict(stored.config)
-        return PROVIDERS[stored.provider], Account(
-            source=stored.name,
-            secrets=tuple(self._secrets.open(stored.id, stored.sealed)),
-            zone=ZoneInfo(stored.zone),
+        secrets = self._secrets.open(stored.id, stored.sealed)
+        account = account_of(
+            stored.name,
+            zone=stored.zone,
             region=stored.region,
-            own_numbers=tuple(config.pop("own_numbers", ())),
-            unsigned_from=tuple(config.pop("unsigned_from", ())),
-            tolerance_s=float(config.pop("tolerance_s", 300.0)),
+            secrets=secrets,
+            config=stored.config,
             public_url=self._public_url,
-            config=config,
         )
+        return PROVIDERS[stored.provider], account
 
     def _mailbox(self, stored: StoredMailbox) -> Mailbox:
         config = stored.config
@@ -102,3 +111,54 @@ class Book:
             folders=tuple(config.get("folders", ())),
             version=stored.recorded_at.isoformat(),
         )
+
+
+def account_of(
+    name: str,
+    *,
+    zone: str,
+    region: str,
+    secrets: Sequence[Mapping[str, str]],
+    config: Mapping[str, Any],
+    public_url: str,
+) -> Account:
+    """Return a source's account. Raises ValueError with a sentence that names the bad setting."""
+    rest = dict(config)
+    return Account(
+        source=name,
+        secrets=tuple(secrets),
+        zone=ZoneInfo(zone),
+        region=region,
+        own_numbers=_texts(rest.pop("own_numbers", ()), "own_numbers"),
+        unsigned_from=_networks(rest.pop("unsigned_from", ())),
+        tolerance_s=_seconds(rest.pop("tolerance_s", 300.0)),
+        public_url=public_url,
+        config=rest,
+    )
+
+
+def _texts(value: Any, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(it, str) for it in value):
+        raise ValueError(f'{name}: {value} is no list of texts; write it like ["one", "two"]')
+    return tuple(value)
+
+
+def _networks(value: Any) -> tuple[str, ...]:
+    for text in _texts(value, "unsigned_from"):
+        try:
+            ip_network(text, strict=False)
+        except ValueError as error:
+            raise ValueError(
+                f"unsigned_from: {text} is no network; write it like 203.0.113.0/24"
+            ) from error
+    return tuple(value)
+
+
+def _seconds(value: Any) -> float:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"tolerance_s: {value} is no number of seconds; write it like 300")
+    return seconds

@@ -21,8 +21,7 @@ from ingest.accounts import Book
 from ingest.core import Core
 from ingest.edges import Edges
 from ingest.inner import InnerDoor, edges_by_socket, edges_here
-from ingest.opening import log_readers, own_main, own_service
-from ingest.secrets import load_secrets
+from ingest.opening import log_readers, open_secrets, own_main, own_service
 from ingest.settings import Settings
 from ingest.supervisor import until_stopped
 from storage.database import Database
@@ -74,7 +73,7 @@ async def owning_main(settings: Settings) -> AsyncIterator[None]:
 @asynccontextmanager
 async def running_all(settings: Settings) -> AsyncIterator[tuple[Edges, Core]]:
     """Run edges and core in this process."""
-    secrets = load_secrets(settings.key_path, create=True)
+    secrets = open_secrets(settings)
     async with owning_main(settings):
         database = Database(settings.main_url)
         edge_book = Book(database, secrets, settings.public_url)
@@ -111,7 +110,7 @@ async def running_all(settings: Settings) -> AsyncIterator[tuple[Edges, Core]]:
 @asynccontextmanager
 async def running_core(settings: Settings) -> AsyncIterator[Core]:
     """Run the core alone; the edges are another process."""
-    secrets = load_secrets(settings.key_path, create=True)
+    secrets = open_secrets(settings)
     async with owning_main(settings):
         database = Database(settings.main_url)
         readers = log_readers(settings)
@@ -138,7 +137,7 @@ async def running_core(settings: Settings) -> AsyncIterator[Core]:
 async def running_edges(settings: Settings) -> AsyncIterator[Edges]:
     """Run the edges alone; they wait for the core to have made the main database."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    secrets = load_secrets(settings.key_path, create=True)
+    secrets = open_secrets(settings)
     database = Database(settings.main_url, writable=False)
     edges = Edges(settings, Book(database, secrets, settings.public_url), now)
     await _wait_for_main(edges.book)

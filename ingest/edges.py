@@ -21,6 +21,7 @@ from ingest.domain.deliveries import NewDelivery, Receipt
 from ingest.domain.mailboxes import Mailbox, MailboxState
 from ingest.keeper import Keeper, KeeperLimits, disk_free_of
 from ingest.mail.follower import desk_of, follow, state_name
+from ingest.readers import CLOCK
 from ingest.settings import Settings, split_listen
 from ingest.telephony.connections import DoorRunner
 from ingest.telephony.door import DoorCounters, DoorLimits
@@ -106,7 +107,7 @@ class Edges:
         now = self.clock()
         kept = await self.keepers["calls"].keep_many(
             [
-                NewDelivery(source="clock", key=key, received_at=now, head={}, body=body)
+                NewDelivery(source=CLOCK, key=key, received_at=now, head={}, body=body)
                 for key, body in closings
             ],
             {},
@@ -136,6 +137,7 @@ class Edges:
         limits = DoorLimits(trusted_proxies=tuple(self.settings.trusted_proxies))
         app = public_door(
             sources=self.book.sources,
+            unusable=self.book.unusable,
             keeper=self.keepers["calls"],
             clock=self.clock,
             limits=limits,

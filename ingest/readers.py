@@ -28,7 +28,8 @@ from ingest.domain.mails import Mail, Sighting
 Sources = Mapping[str, tuple[Provider, Account]]
 ReadMails = Callable[[Sequence[bytes]], Sequence[Mail | str]]  #: a mail, or why it is none
 
-CLOCK = "clock"  #: the source that closes calls which never ended on the wire
+#: The source that closes calls which never ended on the wire; no other can have its name.
+CLOCK = "!clock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from storage.blobs import sync_directory
+
 
 class BadKey(Exception):
     """The key file does not open the stored secrets."""
@@ -54,6 +56,9 @@ def load_secrets(path: Path, *, create: bool = False) -> Secrets:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as file:
             file.write(Fernet.generate_key() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        sync_directory(path.parent)  # what it seals must not outlive it
     try:
         lines = [line.strip() for line in path.read_bytes().splitlines() if line.strip()]
         return Secrets(lines)

@@ -15,8 +15,7 @@ import sys
 import structlog
 
 from ingest import logs
-from ingest.opening import own_main, own_service
-from ingest.secrets import load_secrets
+from ingest.opening import open_secrets, own_main, own_service
 from ingest.settings import Settings
 
 log = structlog.get_logger()
@@ -36,7 +35,7 @@ def serve(settings: Settings) -> int:
     logs.configure(settings.log_level, settings.log_format)
     with own_service(settings):
         own_main(settings).release()  # who owns it alone is named here, not by a part in a loop
-        load_secrets(settings.key_path, create=True)
+        open_secrets(settings)
         return asyncio.run(_supervise(settings))
 
 

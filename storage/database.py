@@ -21,7 +21,13 @@ BUSY_S = 5.0  #: how long a connection waits for a lock before it gives up
 WRITING_S = 120  #: of one statement on PostgreSQL, waiting for another writer counted in
 READING_S = 60  #: of one statement of a reader on PostgreSQL
 
+CLOSE_S = 10.0  #: how long closing waits for transactions under way
+
 _WRITERS = lock_number("keepline writer main")
+
+
+class DatabaseClosed(Exception):
+    """The process is ending: nothing more is read or written."""
 
 
 class Database:
@@ -37,6 +43,9 @@ class Database:
         self.url = url
         self.dialect = make_url(url).get_backend_name()
         self._writing = threading.RLock()
+        self._using = threading.Condition()
+        self._users = 0
+        self._closed = False
         self._writer = _engine(url, writer=True) if writable else None
         self._reader = _engine(url, writer=False)
 
@@ -50,7 +59,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Open the one write transaction; commits at the end, rolls back on an exception."""
-        with self._writing, self.writer.begin() as connection:
+        with self._use(), self._writing, self.writer.begin() as connection:
             if self.dialect == "postgresql":
                 connection.execute(_TAKE_TURN, {"number": _WRITERS})
             yield connection
@@ -58,11 +67,31 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a read-only transaction that sees one state of the database."""
-        with self._reader.begin() as connection:
+        with self._use(), self._reader.begin() as connection:
             yield connection
 
+    @contextmanager
+    def _use(self) -> Iterator[None]:
+        with self._using:
+            if self._closed:
+                raise DatabaseClosed("the main database is closed")
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._using:
+                self._users -= 1
+                self._using.notify_all()
+
     def close(self) -> None:
-        """Close every connection."""
+        """Wait for the transactions under way, then close every connection.
+
+        A SQLite connection closed under the thread that uses it takes the process with it.
+        """
+        with self._using:
+            self._closed = True
+            if not self._using.wait_for(lambda: self._users == 0, CLOSE_S):
+                return  # they end with the process
         self._reader.dispose()
         if self._writer is not None:
             self._writer.dispose()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, inspect, select
 
 from storage import facts
 from storage.directory import current
@@ -78,7 +78,12 @@ def put_source(
     at: datetime,
     by: str,
 ) -> None:
-    """Record a source as it is from now on; what was recorded under that name is retracted."""
+    """Record a source as it is from now on; what was recorded under that name is retracted.
+
+    Raises ValueError for a name like the clock's: what begins with ! is no source of anybody's.
+    """
+    if name.startswith("!"):
+        raise ValueError(f"{name}: a name that begins with ! is kept for sources such as the clock")
     before = connection.execute(
         select(sources.c.id, sources.c.region).where(sources.c.name == name, current(sources))
     ).all()
@@ -102,6 +107,14 @@ def put_source(
         secrets=sealed,
     )
     facts.bump(connection, SOURCES_VERSION)
+
+
+def anything_sealed(connection: Connection) -> bool:
+    """Tell whether a source or a mailbox in force holds secrets that only their key opens."""
+    return inspect(connection).has_table(sources.name) and any(
+        connection.scalar(select(table.c.id).where(current(table)).limit(1)) is not None
+        for table in (sources, mailboxes)
+    )
 
 
 def load_mailboxes(connection: Connection) -> list[StoredMailbox]:

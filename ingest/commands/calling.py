@@ -73,12 +73,11 @@ def office(chosen: Settings) -> Iterator[Office]:
     from ingest.custody.office import Office
     from ingest.domain.mails import Mail
     from ingest.mail.message import parse
-    from ingest.opening import log_readers, own_main
-    from ingest.secrets import load_secrets
+    from ingest.opening import log_readers, open_secrets, own_main
     from storage.database import Database
     from storage.schema import migrate
 
-    secrets = load_secrets(chosen.key_path, create=True)
+    secrets = open_secrets(chosen)
     with own_main(chosen):
         database = Database(chosen.main_url)
         migrate(database)

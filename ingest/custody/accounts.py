@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_network
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import phonenumbers
 
+from ingest.accounts import account_of
 from ingest.custody.departures import find_employee
 from ingest.custody.office import Office
 from ingest.domain.contacts import ContactPoint, PointKind
@@ -65,7 +65,7 @@ def add_source(
     unsigned = bool(config.get("unsigned_from"))
     wanted = dict(secrets)
     _check_names(provider, known.secrets, wanted)
-    _check_networks(config.get("unsigned_from", ()))
+    _check_account(office, name, check_zone(zone), check_region(region), config)
     missing = [key for key in known.secrets if not wanted.get(key)]
     if missing and not unsigned:
         raise Refused(
@@ -105,6 +105,7 @@ def rotate_source(
             valid = [{**(valid[0] if valid else {}), **secrets}, *valid[:1]]
         else:
             raise Refused("--secret NAME=VALUE for new ones, or --end-old to end the old ones")
+        _check_account(office, name, stored.zone, stored.region, stored.config)
         row = facts.new_id()
         sources.put_source(
             connection,
@@ -129,14 +130,32 @@ def _check_names(provider: str, known: Sequence[str], given: Mapping[str, str]) 
             raise Refused(f"--secret: {name} is empty; {provider} needs {', '.join(known)}")
 
 
-def _check_networks(given: Sequence[str]) -> None:
-    for text in given:
-        try:
-            ip_network(text, strict=False)
-        except ValueError as error:
-            raise Refused(
-                f"--unsigned-from: {text} is no network; write it like 203.0.113.0/24"
-            ) from error
+def _check_account(
+    office: Office, name: str, zone: str, region: str, config: Mapping[str, Any]
+) -> None:
+    """Refuse what the service could not be run with, before it is stored."""
+    try:
+        account_of(
+            name,
+            zone=zone,
+            region=region,
+            secrets=(),
+            config=config,
+            public_url=office.public_url,
+        )
+    except ValueError as error:
+        told = str(error)
+        for setting, option in _OPTIONS.items():
+            told = told.replace(f"{setting}:", f"{option}:", 1)
+        raise Refused(told) from error
+
+
+#: How settings of a source are given on the command line, where not by --set.
+_OPTIONS = {
+    "unsigned_from": "--unsigned-from",
+    "own_numbers": "--own-number",
+    "tolerance_s": "--set tolerance_s",
+}
 
 
 def _source(stored: list[StoredSource], name: str) -> StoredSource:

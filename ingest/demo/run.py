@@ -36,6 +36,7 @@ from ingest.demo.going_on import go_on
 from ingest.demo.house import House, settings_for
 from ingest.demo.mailserver import NoMailServer, running, until_ready
 from ingest.demo.pbx.script import Script
+from ingest.demo.simulators import Refused
 from ingest.demo.stage import SHORTEST_S, Stage
 from ingest.demo.talking import has_display, hint, progress, welcome
 from ingest.demo.threads import in_thread

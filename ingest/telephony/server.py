@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import datetime
 
 import structlog
@@ -59,6 +59,7 @@ class _Refused(Exception):
 def public_door(
     *,
     sources: Callable[[], Sources],
+    unusable: Callable[[], Container[str]] = tuple,
     keeper: Keeper,
     clock: Callable[[], datetime],
     limits: DoorLimits | None = None,
@@ -67,11 +68,13 @@ def public_door(
 ) -> web.Application:
     """Return the application of the public door, to be run by `connections.DoorRunner`.
 
-    `sources` is asked at each request, so that a new source needs no restart. Raises ValueError
-    for a trusted proxy that is no network.
+    `sources` is asked at each request, so that a new source needs no restart; `unusable` for the
+    names of those that are known and cannot be opened: they are to send again. Raises ValueError for
+    a trusted proxy that is no network.
     """
     door = _Door(
         sources,
+        unusable,
         keeper,
         clock,
         limits or DoorLimits(),
@@ -89,6 +92,7 @@ class _Door:
     def __init__(
         self,
         sources: Callable[[], Sources],
+        unusable: Callable[[], Container[str]],
         keeper: Keeper,
         clock: Callable[[], datetime],
         limits: DoorLimits,
@@ -96,6 +100,7 @@ class _Door:
         monotonic: Callable[[], float],
     ) -> None:
         self._sources = sources
+        self._unusable = unusable
         self._keeper = keeper
         self._clock = clock
         self._limits = limits
@@ -121,6 +126,9 @@ class _Door:
     ) -> web.Response:
         known = self._sources().get(source)
         self._refuse_when_full(source, known is not None)
+        if known is None and source in self._unusable():
+            self._counters.of(source).failed += 1
+            raise _Refused(503, retry_after_s=self._limits.retry_after_s)
         try:
             body = await self._body(request)
         except _Refused as refused:

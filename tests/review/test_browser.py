@@ -103,6 +103,7 @@ async def test_from_a_ringing_call_to_undo_after_a_restart(
 
         # An unmatched number is linked, by keyboard alone.
         await page.locator("#nav a[href='/unmatched']").click()
+        await page.wait_for_url("**/unmatched")
         await expect(page.get_by_text("Live", exact=True)).to_be_visible()
         await page.keyboard.press("j")
         await page.keyboard.press("/")

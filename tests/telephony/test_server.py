@@ -159,6 +159,7 @@ async def a_door(
     counters = DoorCounters()
     app = public_door(
         sources=lambda: {"acme": (ACME, account)},
+        unusable=lambda: {"sealed"},
         keeper=keeper,
         clock=lambda: NOON,
         limits=limits,
@@ -181,6 +182,15 @@ async def a_door(
 async def door(tmp_path: Path) -> AsyncIterator[Door]:
     async with a_door(tmp_path) as door:
         yield door
+
+
+async def test_a_source_that_is_known_but_cannot_be_opened_is_to_send_again(door: Door) -> None:
+    said = await door.send(target="/hooks/sealed")
+
+    assert said.status == 503
+    assert int(said.headers["retry-after"]) > 0
+    assert door.counters.sources["sealed"].failed == 1
+    assert door.counters.unknown == 0
 
 
 async def test_a_proved_request_is_kept_whole_and_answered_as_the_provider_says(

@@ -82,9 +82,10 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.target?.id === "dialog" && !dialog().open) typedAhead = "";
 });
 document.addEventListener("htmx:afterRequest", (event) => {
-  if (event.detail.target?.id === "dialog") typedAhead = null;
+  if (event.detail.target?.id === "dialog" && !event.detail.successful) typedAhead = null;
 });
-document.addEventListener("htmx:afterSwap", (event) => {
+// Settled, not only swapped: before that the new field's own requests are not listened for.
+document.addEventListener("htmx:afterSettle", (event) => {
   if (event.target.id !== "dialog") return;
   if (!event.target.open) event.target.showModal();
   const first = event.target.querySelector("[autofocus]") ?? event.target.querySelector("button");
