@@ -160,7 +160,11 @@ def _closings_by_socket(settings: Settings) -> Callable[[list[tuple[str, bytes]]
     async def keep(closings: list[tuple[str, bytes]]) -> int:
         plain = [[key, body.decode()] for key, body in closings]
         said = await asyncio.to_thread(
-            local.ask, settings.edges_socket, "append", {"closings": plain}
+            local.ask,
+            settings.edges_socket,
+            "append",
+            {"closings": plain},
+            patience_s=local.PATIENCE_S,
         )
         return int(said["new"])
 

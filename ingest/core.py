@@ -143,7 +143,7 @@ class Core:
                 waiting = await asyncio.to_thread(self._calls_to_close)
                 if waiting and await self._keep_closings(waiting):
                     self.worker.wake()
-            except (local.NotRunning, local.Refused, OSError) as error:
+            except (local.NotRunning, local.Refused, local.Lost, OSError) as error:
                 log.warning("clock.waiting", because=str(error))
             except Exception:
                 log.exception("clock.failed")

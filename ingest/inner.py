@@ -53,8 +53,10 @@ def edges_by_socket(settings: Settings, logs: Mapping[str, LogReader]) -> EdgesV
         if time.monotonic() - asked["at"] >= ASK_AGAIN_S:
             asked["at"] = time.monotonic()
             try:
-                asked["said"] = local.ask(settings.edges_socket, "state", {})
-            except (local.NotRunning, local.Refused, OSError):
+                asked["said"] = local.ask(
+                    settings.edges_socket, "state", {}, patience_s=local.PATIENCE_S
+                )
+            except (local.NotRunning, local.Refused, local.Lost, OSError):
                 asked["said"] = {"away": True, "door": _remembered(logs)}
         said: Mapping[str, Any] = asked["said"]
         return said

@@ -25,6 +25,9 @@ _PLAIN = frozenset({"timestamp", "delivery", "level", "seconds", "position", "pi
 #: The longest text a stranger gets into one value of a line.
 LONGEST = 300
 
+#: What is kept of a traceback: its end, where the cause stands.
+LONGEST_TRACEBACK = 2_000
+
 
 def configure(level: str = "info", form: str = "json") -> None:
     """Set up structlog and the standard library's logging, once for the process."""
@@ -79,6 +82,10 @@ def mask(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMa
     for key, value in event.items():
         if _SECRET_NAMES.search(key):
             event[key] = "***"
+        elif key == "exception" and isinstance(value, str):
+            text = _hidden(value)
+            cut = len(text) > LONGEST_TRACEBACK
+            event[key] = "…" + text[-LONGEST_TRACEBACK:] if cut else text
         elif key not in _PLAIN:
             event[key] = _masked(value)
     return event
@@ -86,8 +93,7 @@ def mask(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMa
 
 def _masked(value: Any) -> Any:
     if isinstance(value, str):
-        text = _ADDRESS.sub(_mask_address, _CONTROL.sub("�", value))
-        text = _NUMBER.sub(_mask_number, text)
+        text = _hidden(value)
         return text if len(text) <= LONGEST else text[:LONGEST] + "…"
     if isinstance(value, dict):
         return {
@@ -97,6 +103,12 @@ def _masked(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_masked(inner) for inner in value]
     return value
+
+
+def _hidden(value: str) -> str:
+    """Return a text without numbers, addresses and characters that steer a terminal."""
+    text = _ADDRESS.sub(_mask_address, _CONTROL.sub("�", value))
+    return _NUMBER.sub(_mask_number, text)
 
 
 def _mask_number(found: re.Match[str]) -> str:

@@ -48,7 +48,7 @@ def call(do: str, *, title: str | None = None, **arguments: Any) -> Any:
                 return local.ask(chosen.core_socket, do, arguments, tell)
             except local.NotRunning:
                 return _call_here(chosen, do, tell, arguments)
-        except local.Refused as error:
+        except (local.Refused, local.Lost) as error:
             fail(str(error))
         except AlreadyOwned as error:
             fail(f"{error}, which does not answer at {chosen.core_socket}")

@@ -1,0 +1,46 @@
+"""What is said about the running service and the benchmarks, at the size of a test."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.harness.service import a_service
+from tests.house.files import ROOT
+
+pytestmark = pytest.mark.walk
+
+
+def test_the_health_command_of_the_image_tells_a_running_service_from_none(tmp_path: Path) -> None:
+    with a_service(tmp_path) as service:
+        service.prepare()
+        service.start()
+        service.wait_for(lambda: service.keepline("check", "--health").returncode == 0)
+
+        assert service.ask_to_stop()[0] == 0
+        assert service.keepline("check", "--health").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [
+        ("drain", ["drained, by the wall", "drained : bare insert"]),
+        ("accept", ["-- bare handler", "-- door, durable", "-- two processes, recorded", ": bare"]),
+    ],
+)
+def test_each_benchmark_runs_small_and_prints_its_figures(name: str, figures: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", "--small"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert [figure for figure in figures if figure not in done.stdout] == []
+    assert "Python 3." in done.stdout  # the machine and its versions
