@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 
 # More for the tests: make test ARGS="-k flags -x"
 ARGS ?=
-# How many examples each property is tried with by `make fuzz`
+# How many examples `make fuzz` tries a property with; where each is dear, fewer in proportion
 FUZZ_EXAMPLES ?= 5000
 
 .PHONY: help demo test test-fast check format bench fuzz screenshots pins setup packages clean
@@ -56,7 +56,7 @@ bench: $(READY) ## Measure what docs/performance.md promises, in full
 
 fuzz: $(READY) ## Try every property test with many more examples (FUZZ_EXAMPLES=5000)
 	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(PYTHON_HERE) -m pytest -m hypothesis \
-		-p tests.house.fuzzing --hypothesis-profile=fuzz --timeout=0 $(ARGS)
+		--hypothesis-profile=fuzz --timeout=0 $(ARGS)
 
 screenshots: $(READY) packages ## Take the pictures in docs/screenshots from the running demo
 	@$(PYTHON_HERE) scripts/screenshots.py $(ARGS)

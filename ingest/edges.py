@@ -19,6 +19,7 @@ from ingest import local
 from ingest.accounts import Book
 from ingest.domain.deliveries import NewDelivery, Receipt
 from ingest.domain.mailboxes import Mailbox, MailboxState
+from ingest.following import Followers
 from ingest.keeper import Keeper, KeeperLimits, disk_free_of
 from ingest.mail.follower import desk_of, follow, state_name
 from ingest.readers import CLOCK
@@ -54,7 +55,7 @@ class Edges:
         self._runner: DoorRunner | None = None
         self._socket: asyncio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._following: dict[str, tuple[Mailbox, asyncio.Event, asyncio.Task[None]]] = {}
+        self._followers = Followers(self._follow)
 
     async def start(self, *, on_kept: Callable[[], None] = lambda: None) -> None:
         """Own the logs and open the door. Raises storage.owner.AlreadyOwned, OSError."""
@@ -83,11 +84,7 @@ class Edges:
             await self._runner.cleanup()
         for task in self._tasks:
             task.cancel()
-        for _, stop, _ in self._following.values():
-            stop.set()
-        await asyncio.gather(
-            *self._tasks, *(task for *_, task in self._following.values()), return_exceptions=True
-        )
+        await asyncio.gather(*self._tasks, self._followers.stop(), return_exceptions=True)
         if self._socket is not None:
             self._socket.close()
             with contextlib.suppress(FileNotFoundError):
@@ -154,39 +151,20 @@ class Edges:
         while True:
             with contextlib.suppress(Exception):
                 await asyncio.to_thread(self.book.refresh)
-            self._follow_mailboxes()
+            self._followers.keep_to(self.book.mailboxes())
             await asyncio.sleep(REFRESH_S)
-
-    def _follow_mailboxes(self) -> None:
-        """Start following new mailboxes, stop those gone or changed."""
-        wanted = self.book.mailboxes()
-        for mailbox_id, (mailbox, stop, _) in list(self._following.items()):
-            if wanted.get(mailbox_id) != mailbox:
-                stop.set()
-                del self._following[mailbox_id]
-        for mailbox_id, mailbox in wanted.items():
-            if mailbox_id not in self._following:
-                stop = asyncio.Event()
-                task = asyncio.create_task(self._follow(mailbox, stop))
-                self._following[mailbox_id] = (mailbox, stop, task)
 
     async def _follow(self, mailbox: Mailbox, stop: asyncio.Event) -> None:
         def note(state: MailboxState) -> None:
             self.states[mailbox.id] = state
 
-        while not stop.is_set():
-            try:
-                await follow(
-                    mailbox,
-                    desk=desk_of(self.keepers["mail"]),
-                    clock=self.clock,
-                    stop=stop,
-                    on_state=note,
-                )
-                return
-            except Exception:
-                log.exception("mailbox.failed", mailbox=mailbox.id)
-                await asyncio.sleep(30)
+        await follow(
+            mailbox,
+            desk=desk_of(self.keepers["mail"]),
+            clock=self.clock,
+            stop=stop,
+            on_state=note,
+        )
 
     # Remembering -------------------------------------------------------------------------------
 

@@ -92,6 +92,8 @@ def _not_dealt_with(connection: Connection, readings: Sequence[Reading]) -> list
     """Leave out what was read before, as after a log was replaced and is read from 0."""
     ids = [wire.delivery_id(it.delivery.source, it.delivery.key) for it in readings]
     known = wire.known_deliveries(connection, ids)
+    again = [it.delivery for it, key in zip(readings, ids, strict=True) if key in known]
+    wire.note_places(connection, again)
     return [it for it, key in zip(readings, ids, strict=True) if key not in known]
 
 

@@ -14,12 +14,13 @@ from sqlalchemy import Connection, Dialect, Engine, Table, create_engine, event,
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from storage.owner import NETWORK, lock_number
+from storage.owner import NETWORK, SERVER_OPTIONS, lock_number
 from storage.tables import Moment, to_micros
 
 BUSY_S = 5.0  #: how long a connection waits for a lock before it gives up
-WRITING_S = 120  #: of one statement on PostgreSQL, waiting for another writer counted in
-READING_S = 60  #: of one statement of a reader on PostgreSQL
+#: On PostgreSQL, of one statement, waiting for another writer counted in, and between two.
+WRITING_S = 120
+READING_S = 60  #: the same of a reader
 
 CLOSE_S = 10.0  #: how long closing waits for transactions under way
 
@@ -111,7 +112,9 @@ def _engine(url: str, *, writer: bool) -> Engine:
         return _sqlite(url, writer=writer)
     asked = address.query.get("options", ())
     options = [asked] if isinstance(asked, str) else list(asked)
-    options.append(f"-c statement_timeout={(WRITING_S if writer else READING_S)}s")
+    seconds = WRITING_S if writer else READING_S
+    options.append(f"{SERVER_OPTIONS} -c statement_timeout={seconds}s")
+    options.append(f"-c idle_in_transaction_session_timeout={seconds}s")
     if not writer:
         options.append("-c default_transaction_read_only=on")
     return create_engine(

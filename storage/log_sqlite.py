@@ -90,6 +90,7 @@ class SqliteLogReader:
         self._blobs = Blobs(blobs or path.parent / "blobs")
         self._reading = threading.Lock()
         self._reader: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None  #: which one the reader has open
 
     def read(
         self, partition: int, after: int, limit: int = 500, *, max_bytes: int = READ_BYTES
@@ -109,8 +110,13 @@ class SqliteLogReader:
         return [delivery_of(row, log=self, partition=0, blobs=self._blobs) for row in rows]
 
     def bounds(self, partition: int) -> Bounds:
-        """Return the epoch, the first and the last position."""
+        """Return the epoch, the first and the last position.
+
+        Here it is seen if another file lies in the place of the one that is open, as after a
+        restore: from then on that one is read.
+        """
         _only_zero(partition)
+        self._look_at_file()
         epoch, first, last = self._one(
             "SELECT (SELECT value FROM about WHERE name = 'epoch'),"
             " (SELECT min(position) FROM delivery), (SELECT max(position) FROM delivery)"
@@ -159,8 +165,15 @@ class SqliteLogReader:
     def _reads(self) -> Iterator[sqlite3.Connection]:
         with self._reading, as_unavailable(self.path):
             if self._reader is None:
+                self._file = _identity(self.path) if self.path.exists() else None
                 self._reader = connect_reader(self.path, self.name)
             yield self._reader
+
+    def _look_at_file(self) -> None:
+        with as_unavailable(self.path):
+            lying = _identity(self.path)
+        if self._file not in (None, lying):
+            self.close()
 
     def _one(self, statement: str, *values: object) -> Any:
         with self._reads() as reader:
@@ -231,6 +244,9 @@ class SqliteLog(SqliteLogReader):
             self._writer.close()
         self._ownership.release()
 
+    def _look_at_file(self) -> None:
+        """Stay with the file that this process owns and writes."""
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         try:
@@ -290,6 +306,11 @@ def _remember(writer: sqlite3.Connection, memory: Mapping[str, Any]) -> None:
                 " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                 (name, to_json(value)),
             )
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _only_zero(partition: int) -> None:

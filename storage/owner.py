@@ -29,6 +29,9 @@ NETWORK: dict[str, Any] = {
     "tcp_user_timeout": 15_000,
 }
 
+#: The same for the server: locks of a machine that vanished are free again as soon.
+SERVER_OPTIONS = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3"
+
 
 class AlreadyOwned(Exception):
     """Another process holds this database; stop that one first."""
@@ -121,6 +124,7 @@ def own_database(url: str, duty: str) -> DatabaseOwnership:
         plain_url(url),
         autocommit=True,
         **NETWORK,
+        options=SERVER_OPTIONS,
         application_name=f"keepline process {os.getpid()} on {socket.gethostname()}"[:63],
     )
     number = lock_number(f"keepline owner {duty}")

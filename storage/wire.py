@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from ingest.domain.calls import CallEvent, Report
 from ingest.domain.deliveries import Delivery, End
@@ -56,6 +56,29 @@ def known_deliveries(connection: Connection, ids: Sequence[str]) -> set[str]:
     for chunk in chunks(ids):
         found.update(connection.scalars(select(deliveries.c.id).where(deliveries.c.id.in_(chunk))))
     return found
+
+
+def note_places(connection: Connection, lying: Sequence[Delivery]) -> None:
+    """Write where deliveries lie now that were dealt with before, as after a log was replaced."""
+    if not lying:
+        return
+    table = deliveries.c
+    connection.execute(
+        update(deliveries)
+        .where(table.id == bindparam("of_id"))
+        .values(
+            log=bindparam("in_log"), partition=bindparam("of_log"), position=bindparam("at_place")
+        ),
+        [
+            {
+                "of_id": delivery_id(it.source, it.key),
+                "in_log": it.log,
+                "of_log": it.partition,
+                "at_place": it.position,
+            }
+            for it in lying
+        ],
+    )
 
 
 def record_ends(connection: Connection, ends: Sequence[tuple[Delivery, End, str | None]]) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
+from tests import properties
 from tests.engines import PostgresEngine, running_postgres
+
+settings.load_profile(properties.ORDINARY)  # before test modules are read
 
 
 @pytest.fixture(scope="session")

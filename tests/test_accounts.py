@@ -144,6 +144,17 @@ def test_a_key_is_made_where_nothing_is_sealed_yet(tmp_path: Path):
     assert settings.key_path.stat().st_mode & 0o777 == 0o600
 
 
+def test_no_key_is_made_while_nobody_can_say_whether_one_is_needed(tmp_path: Path):
+    settings = Settings(
+        data_dir=tmp_path, database_url="postgresql+psycopg://keepline@127.0.0.1:1/keepline"
+    )
+
+    with pytest.raises(BadKey, match="cannot be asked"):
+        open_secrets(settings)
+
+    assert not settings.key_path.exists()
+
+
 def test_a_key_is_made_where_main_is_there_with_nothing_sealed_in_it(world: World, tmp_path: Path):
     assert open_secrets(Settings(data_dir=tmp_path)).key_id
 

@@ -30,22 +30,20 @@ from tests.interleaved import (
     judgements,
     readings,
 )
+from tests.properties import examples
 from tests.world import NOW, SOURCE, World, day, point
 
-#: Shrinking plays the whole house again for minutes; a failure prints what was played.
-NO_SHRINKING = settings(
-    phases=(Phase.explicit, Phase.generate),
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
-SAME_EVERY_TIME = settings(NO_SHRINKING, derandomize=True, database=None)
 
+def played(number: int) -> settings:
+    """Return how a property is tried whose every example plays the whole house.
 
-def examples(number: int) -> settings:
-    """Return how a property is tried: always the same few, or as many as `make fuzz` asks for."""
-    if settings.get_current_profile_name() == "fuzz":
-        return settings(NO_SHRINKING, max_examples=settings.get_profile("fuzz").max_examples)
-    return settings(SAME_EVERY_TIME, max_examples=number)
+    Shrinking would play it again for minutes; a failure prints what was played.
+    """
+    return settings(
+        examples(number),
+        phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +58,7 @@ def a_copy(company: Company) -> Iterator[World]:
         world.close()
 
 
-@examples(40)
+@played(40)
 @given(
     wire=st.lists(deliveries, min_size=3, max_size=10),
     people=st.lists(st.one_of(facts_, judgements), min_size=1, max_size=10),
@@ -99,7 +97,7 @@ def wipe(world: World) -> None:
 # The order of recording ------------------------------------------------------------------------
 
 
-@examples(20)
+@played(20)
 @given(
     wire=st.lists(deliveries, min_size=3, max_size=10),
     recorded=st.lists(facts_, min_size=1, max_size=6),

@@ -205,5 +205,7 @@ def replay(
         f"{done['read']} read, {done['ignored']} ignored, {done['parked']} parked again,"
         f" {done['rows_changed']} rows changed."
     )
+    if done["left"]:
+        say(f"{done['left']} were read before and cannot be read now: they stay as they are.")
     if done["bytes_gone"]:
-        say(f"{done['bytes_gone']} could not be read again: their bytes have expired.")
+        say(f"{done['bytes_gone']} could not be read again: their bytes have expired or are lost.")

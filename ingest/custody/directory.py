@@ -104,10 +104,9 @@ def set_policy(
             from_at = moment(since, office.zone(connection)) if since else now
         except ValueError as error:
             raise Refused("--since: write it like 2026-05-31 or 2026-05-31T18:00") from error
-        directory.set_policy(connection, name, said, from_at=from_at, at=now, by=office.by)
         try:
-            directory.load_policies(connection)  # whoever decides must be able to read it
-        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+            directory.set_policy(connection, name, said, from_at=from_at, at=now, by=office.by)
+        except facts.Conflict as error:
             raise Refused(_POLICY_VALUES) from error
     return {"name": name, "value": said, "since": from_at.isoformat()}
 

@@ -13,6 +13,7 @@ from ingest.telephony.providers import PROVIDERS
 from storage.database import Database
 from storage.log import LogReader
 from storage.tables import deliveries, sources
+from storage.wire import delivery_id
 
 MASK = "***"
 SHOWN = 64 * 1024  #: octets of a body shown at the most
@@ -24,24 +25,21 @@ def find(
     database: Database, logs: Mapping[str, LogReader], name: str
 ) -> tuple[Delivery, dict[str, Any] | None] | None:
     """Return a delivery by its id or place, with what became of it; None if there is none."""
+    place = _PLACE.fullmatch(name)
+    if place and int(place[2]) >= logs[place[1]].partitions:
+        return None
+    found = logs[place[1]].get(int(place[2]), int(place[3])) if place else None
+    if place and found is None:
+        return None
+    wanted = delivery_id(found.source, found.key) if found else name
     with database.read() as connection:
-        table = deliveries.c
-        place = _PLACE.fullmatch(name)
-        wanted = (
-            (table.log == place[1])
-            & (table.partition == int(place[2]))
-            & (table.position == int(place[3]))
-            if place
-            else table.id == name
-        )
-        row = connection.execute(select(deliveries).where(wanted)).mappings().first()
-    if row is not None:
-        found = logs[row["log"]].get(row["partition"], row["position"])
-    elif place and int(place[2]) < logs[place[1]].partitions:
-        found = logs[place[1]].get(int(place[2]), int(place[3]))
-    else:
-        found = None
-    return None if found is None else (found, dict(row) if row is not None else None)
+        row = connection.execute(select(deliveries).where(deliveries.c.id == wanted))
+        end = row.mappings().first()
+    if found is None and end is not None:
+        lying = logs[end["log"]].get(end["partition"], end["position"])
+        # A log that was put in place of its own may hold another one there.
+        found = lying if lying and delivery_id(lying.source, lying.key) == name else None
+    return None if found is None else (found, dict(end) if end is not None else None)
 
 
 def shown(database: Database, delivery: Delivery, end: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -202,7 +202,7 @@ def _line(work: _Import, row: Row, where: str) -> bool:
     if not holder:
         return created
     employee, since = work.employee(holder), work.since(row.get("since", ""))
-    named = directory.load_directory(work.connection).named_holder(line, since)
+    named = directory.named_holder(work.connection, line, since)
     if named == employee:
         return created
     directory.assign_line(
@@ -233,7 +233,8 @@ def _client(work: _Import, row: Row, where: str) -> bool:
     if not name:
         raise Refused("the name is empty")
     table = clients.c
-    same = table.external_id == external if external else table.name == name
+    by_name = (table.search == name.casefold()) & (table.name == name)
+    same = table.external_id == external if external else by_name
     client = work.connection.scalar(select(table.id).where(same, current(clients)).limit(1))
     changed = client is None
     if client is None:

@@ -218,5 +218,6 @@ def _talk(
     if len({event.call_keys[0] for event in ends}) == 1 and stated:
         return max(stated)
     if moments.answered_at and moments.ended_at:
-        return (moments.ended_at - moments.answered_at).total_seconds()
+        # Of two ids tied into one call one may have ended before the other was answered.
+        return max(0.0, (moments.ended_at - moments.answered_at).total_seconds())
     return max((fact.event.talk_s for fact in facts if fact.event.talk_s), default=None)

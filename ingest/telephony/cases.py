@@ -21,7 +21,19 @@ Case = Mapping[str, Any]
 #: Folders named otherwise than our provider.
 PROVIDER_OF = {"standard-webhooks": "generic"}
 #: Region of national numbers where a case does not name one.
-REGION_OF = {"mango": "RU", "megafon": "RU", "zadarma": "RU"}
+REGION_OF = {
+    "exolve_vats": "RU",
+    "mango": "RU",
+    "megafon": "RU",
+    "mts_vats": "RU",
+    "novofon": "RU",
+    "onlinepbx": "RU",
+    "rostelecom": "RU",
+    "sipuni": "RU",
+    "telphin": "RU",
+    "uis": "RU",
+    "zadarma": "RU",
+}
 #: Kinds of case that need more than a request, and what they need.
 SKIPPED_KINDS = {
     "transcript": "a protocol of events over TCP",
@@ -40,6 +52,9 @@ def requests_of(case: Case) -> list[HookRequest]:
 def account_of(case: Case) -> Account:
     """Return the source that a case is delivered to."""
     secret, config = dict(case.get("secret") or {}), dict(case.get("config") or {})
+    provider = provider_of(case)
+    if provider and "path_token" in provider.secrets and "token" in secret:
+        secret["path_token"] = secret.pop("token")  # some cases call it so
     tolerance_s = float(secret.pop("tolerance_s", 300.0))
     zone = secret.pop("timezone", None) or config.get("account_tz") or "UTC"
     return Account(

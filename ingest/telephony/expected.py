@@ -226,6 +226,23 @@ def _to(view: View, call: Call, seen: Seen | None) -> str | None:
     return view.e164(found.remote if outbound else found.own)
 
 
+def _missed(view: View, call: Call, seen: Seen | None) -> bool:
+    """Tell whether a call was missed; an end that names no outcome does not say so alone."""
+    event = view.only_event(seen)
+    return call.missed and not (event is not None and event.outcome is None)
+
+
+def _talked_s(view: View, call: Call, seen: Seen | None) -> float | None:
+    """Return the seconds of talk; of one request alone, those that it states."""
+    event = view.only_event(seen)
+    return call.talk_s if event is None or call.talk_s is not None else event.talk_s
+
+
+def _own_number(view: View, call: Call, seen: Seen | None) -> str | None:
+    """Return the employee's number where that is what rings: a line that is a telephone."""
+    return view.e164(sides(call, view.is_own).own)
+
+
 def _started(view: View, call: Call, seen: Seen | None) -> datetime | None:
     return call.started_at if call.start_known else None
 
@@ -253,15 +270,16 @@ READERS: Mapping[str, Reader] = {
     "state": _state,
     "outcome": lambda view, call, seen: call.outcome,
     "outcome_in": lambda view, call, seen: call.outcome,
-    "missed": lambda view, call, seen: call.missed,
+    "missed": _missed,
     "started_at": _started,
     "answered_at": lambda view, call, seen: call.answered_at,
     "ended_at": lambda view, call, seen: call.ended_at,
     "duration_s": lambda view, call, seen: call.duration_s,
-    "talk_s": lambda view, call, seen: call.talk_s,
+    "talk_s": _talked_s,
     "duration_unknown": lambda view, call, seen: call.duration_s is None,
     "employee_ext": _employee,
     "employee_id": _employee,
+    "employee_number": _own_number,
     "participants_ext": lambda view, call, seen: view.people(call.talked),
     "participants": lambda view, call, seen: view.people(call.talked),
     "handled_by": lambda view, call, seen: view.people(call.talked),

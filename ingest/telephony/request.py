@@ -10,11 +10,12 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NoReturn
 
 from ingest.domain.deliveries import HookRequest, UnreadableDelivery
+from ingest.telephony.multipart import multipart_pairs
 
 MAX_BODY = 1_048_576  #: octets; the public door stops earlier
 MAX_FIELDS = 500  #: of one form; the largest known request has about 40
@@ -55,19 +56,12 @@ def form_pairs(encoded: bytes) -> tuple[tuple[bytes, bytes], ...]:
 
 def form_octets(encoded: bytes) -> dict[bytes, bytes]:
     """Return a form's fields as octets. Raises UnreadableDelivery if one is sent twice."""
-    fields: dict[bytes, bytes] = {}
-    for name, value in form_pairs(encoded):
-        if fields.setdefault(name, value) != value:
-            raise UnreadableDelivery("a field is sent twice with different values")
-    return fields
+    return _each_once(form_pairs(encoded))
 
 
 def form_fields(encoded: bytes) -> dict[str, str]:
     """Return a form's fields as text; octets that are not UTF-8 become U+FFFD."""
-    return {
-        name.decode("utf-8", "replace"): value.decode("utf-8", "replace")
-        for name, value in form_octets(encoded).items()
-    }
+    return _as_text(form_octets(encoded))
 
 
 def json_object(octets: bytes) -> dict[str, Any]:
@@ -102,6 +96,38 @@ def body_fields(request: HookRequest) -> Mapping[str, Any]:
     if "json" in (request.header("content-type") or "").lower():
         return json_object(request.body)
     return form_fields(request.body)
+
+
+def sent_fields(request: HookRequest) -> Mapping[str, Any]:
+    """Return the fields of a request whose sender lets the administrator choose its form.
+
+    A GET carries them in its query; a body may be JSON, whatever its Content-Type says, a form, or
+    a form in parts.
+    """
+    if request.method == "GET":
+        return form_fields(request.query.encode("utf-8", "surrogatepass"))
+    kind = (request.header("content-type") or "").lower()
+    if "json" in kind or request.body.lstrip().startswith(b"{"):
+        return json_object(request.body)
+    if kind.startswith("multipart/form-data"):
+        content_type = request.header("content-type") or ""
+        return _as_text(_each_once(multipart_pairs(request.body, content_type, most=MAX_FIELDS)))
+    return form_fields(request.body)
+
+
+def _each_once(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    fields: dict[bytes, bytes] = {}
+    for name, value in pairs:
+        if fields.setdefault(name, value) != value:
+            raise UnreadableDelivery("a field is sent twice with different values")
+    return fields
+
+
+def _as_text(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {
+        name.decode("utf-8", "replace"): value.decode("utf-8", "replace")
+        for name, value in fields.items()
+    }
 
 
 def _unquoted(octets: bytes) -> bytes:

@@ -68,9 +68,9 @@ def public_door(
 ) -> web.Application:
     """Return the application of the public door, to be run by `connections.DoorRunner`.
 
-    `sources` is asked at each request, so that a new source needs no restart; `unusable` for the
-    names of those that are known and cannot be opened: they are to send again. Raises ValueError for
-    a trusted proxy that is no network.
+    `sources` is asked at each request, so that a new source needs no restart; `unusable` returns
+    the names of those that are known and cannot be opened: they are to send again. Raises
+    ValueError for a trusted proxy that is no network.
     """
     door = _Door(
         sources,

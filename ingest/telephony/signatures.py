@@ -5,6 +5,7 @@ The schemes of single providers stand in their modules; here is what all of them
 
 from __future__ import annotations
 
+import base64
 import hmac
 import ipaddress
 from collections.abc import Callable, Mapping
@@ -48,6 +49,28 @@ def require_listed_address(request: HookRequest, account: Account) -> None:
     mapped = getattr(peer, "ipv4_mapped", None)
     if not any((mapped or peer) in network for network in networks):
         raise BadSignature("the sender's address is not in the source's address list")
+
+
+def require_path_token(request: HookRequest, account: Account) -> None:
+    """Raise BadSignature unless the path begins with the source's unguessable part.
+
+    This is all there is of a sender that signs nothing.
+    """
+    sent = request.path.removeprefix("/").partition("/")[0]
+    require_proof(
+        request, account, ("path_token",), lambda secrets: same(sent, secrets["path_token"])
+    )
+
+
+def require_basic(request: HookRequest, account: Account) -> None:
+    """Raise BadSignature unless Authorization holds the source's name and password (RFC 7617)."""
+    scheme, _, sent = (request.header("authorization") or "").partition(" ")
+
+    def proves(secrets: Mapping[str, str]) -> bool:
+        pair = _octets(f"{secrets['basic_user']}:{secrets['basic_password']}")
+        return scheme.lower() == "basic" and same(sent.strip(), base64.b64encode(pair))
+
+    require_proof(request, account, ("basic_user", "basic_password"), proves)
 
 
 def require_fresh(request: HookRequest, signed_at: datetime, tolerance_s: float) -> None:

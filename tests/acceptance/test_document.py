@@ -18,7 +18,7 @@ LINK = re.compile(r"\]\(([^)#:]+)(?:#[\w-]+)?\)")
 
 
 @cache
-def tests_in(file: str) -> frozenset[str]:
+def names_in(file: str) -> frozenset[str]:
     tree = ast.parse(text_of(ROOT / file))
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     return frozenset(node.name for node in tree.body if isinstance(node, kinds))
@@ -34,7 +34,7 @@ def missing_in(row: str) -> list[str]:
     missing, file = [], ""
     for found in re.finditer(f"{NAMED.pattern}|{SHORT.pattern}", row):
         file, name = found[1] or file, found[2] or found[3]
-        if not (ROOT / file).is_file() or (name and name not in tests_in(file)):
+        if not (ROOT / file).is_file() or (name and name not in names_in(file)):
             missing.append(found[0])
     return missing
 

@@ -6,7 +6,7 @@ import time
 
 import phonenumbers
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.domain.contacts import ContactPoint, Normalised, PointKind
@@ -396,7 +396,6 @@ REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 ODD = st.text(alphabet="0123456789+*#,;:/()-. xх~@<>%доб\u200f\u0661\uff11ext=sip:tel", max_size=60)
 
 
-@settings(deadline=None)
 @given(text=st.one_of(st.text(max_size=300), ODD), region=st.sampled_from([*REGIONS, "ZZ", ""]))
 def test_any_text_gives_an_answer_and_a_found_number_stands(text: str, region: str) -> None:
     found = normalise(text, region)
@@ -410,7 +409,6 @@ def test_any_text_gives_an_answer_and_a_found_number_stands(text: str, region: s
         assert normalise(found.e164, region) == Normalised(kind=PointKind.PHONE, e164=found.e164)
 
 
-@settings(deadline=None)
 @given(digits=st.from_regex(r"\+?[0-9]{7,16}", fullmatch=True), region=st.sampled_from(REGIONS))
 def test_a_normal_form_is_its_own_normal_form(digits: str, region: str) -> None:
     found = normalise(digits, region)

@@ -185,6 +185,27 @@ def test_a_reader_waits_for_the_file_and_reads_it_also_without_its_owner(path: P
     reader.close()
 
 
+def test_a_reader_sees_that_another_file_lies_in_the_place_of_its_own(path: Path) -> None:
+    first = open_log(path, name="calls")
+    first.append(0, [a_delivery("a")])
+    reader = open_reader(path, name="calls")
+    before = reader.bounds(0)
+    first.close()
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+    with pytest.raises(LogUnavailable):
+        reader.bounds(0)
+    second = open_log(path, name="calls")
+    second.append(0, [a_delivery("b"), a_delivery("c")])
+
+    after = reader.bounds(0)
+
+    assert after.epoch != before.epoch
+    assert [row.key for row in reader.read(0, 0)] == ["b", "c"]
+    reader.close()
+    second.close()
+
+
 def test_a_position_is_never_given_twice(log: SqliteLog, path: Path) -> None:
     log.append(0, [a_delivery("k1"), a_delivery("k2")])
     log.close()

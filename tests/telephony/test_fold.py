@@ -7,7 +7,7 @@ from itertools import pairwise, permutations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.domain.calls import (
@@ -20,6 +20,7 @@ from ingest.domain.calls import (
     Report,
 )
 from ingest.telephony.calls import fold, tie, with_direction
+from tests.properties import examples
 from tests.telephony.recorded import scenarios
 
 NINE = datetime(2026, 11, 18, 9, 0, tzinfo=UTC)
@@ -330,7 +331,7 @@ def test_reports_that_share_a_key_over_others_are_one_call():
 
 SCENARIOS = sorted(scenarios())
 WITH_SEVERAL = [name for name in SCENARIOS if len(scenarios()[name]) > 1]
-FAST = settings(max_examples=7, deadline=None, derandomize=True, database=None)
+FAST = examples(7)  # of each scenario
 
 
 @pytest.mark.parametrize("name", WITH_SEVERAL)
@@ -435,7 +436,7 @@ def _any_report(draw: st.DrawFn) -> Report:
     return Report(event=event, received_at=at(draw(st.integers(0, 500))))
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@examples(150)
 @given(reports=st.lists(_any_report(), min_size=1, max_size=7), data=st.data())
 def test_the_laws_hold_for_reports_that_no_provider_would_send(
     reports: list[Report], data: st.DataObject

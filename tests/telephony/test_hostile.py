@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote_from_bytes, urlencode
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.domain.calls import Report
@@ -26,6 +26,7 @@ from ingest.domain.deliveries import (
 from ingest.telephony.calls import fold
 from ingest.telephony.providers import PROVIDERS
 from ingest.telephony.request import delivery_key
+from tests.properties import examples
 from tests.telephony.recorded import changed, deliveries, recorded
 
 KIB_64 = 65_536
@@ -151,7 +152,7 @@ def test_64_kib_take_at_most_50_ms_of_processor_time(name: str, nasty: str):
     assert min(took(attempt) for attempt in range(3)) < 0.05
 
 
-@settings(max_examples=250, deadline=None, derandomize=True, database=None)
+@examples(250)
 @given(data=st.data())
 def test_recorded_requests_with_octets_changed_are_refused_parked_or_read(data: st.DataObject):
     provider, account, request = data.draw(st.sampled_from(deliveries()))
@@ -174,7 +175,7 @@ _VALUES = st.one_of(
 )
 
 
-@settings(max_examples=250, deadline=None, derandomize=True, database=None)
+@examples(250)
 @given(data=st.data())
 def test_recorded_fields_with_other_values_are_parked_or_read(data: st.DataObject):
     provider, account, request = data.draw(st.sampled_from(deliveries()))
@@ -216,7 +217,7 @@ def _with_json(request: HookRequest, found: dict[str, Any], provider: Provider) 
 
 
 @pytest.mark.parametrize("name", PROVIDER_NAMES)
-@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@examples(25)
 @given(data=st.data())
 def test_headers_path_and_query_may_hold_anything(name: str, data: st.DataObject):
     provider = PROVIDERS[name]
@@ -259,7 +260,7 @@ def test_text_that_no_database_takes_is_replaced():
     assert event.queue == "sales\ufffd\ufffd"
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@examples(60)
 @given(data=st.data())
 def test_whatever_was_read_can_be_folded(data: st.DataObject):
     provider, account, request = data.draw(st.sampled_from(deliveries()))

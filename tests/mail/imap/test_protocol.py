@@ -6,7 +6,7 @@ import asyncio
 from itertools import pairwise
 from typing import cast
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.mail.imap_protocol import Asked, CarefulProtocol, ConnectionBroken
@@ -59,7 +59,6 @@ async def read(chunks: list[bytes]) -> tuple[list[list[Part]], CarefulProtocol, 
     return list(answers(response.lines[:-1])), protocol, wire
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, len(STREAM))))
 def test_every_cutting_of_the_wire_reads_alike(cuts: list[int]) -> None:
     ends = [0, *sorted(cuts), len(STREAM)]
@@ -96,7 +95,6 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.one_of(PIECES, st.binary(max_size=8))))
 def test_no_octets_of_a_server_raise(pieces: list[bytes]) -> None:
     _, protocol, wire = asyncio.run(read(pieces))

@@ -8,10 +8,11 @@ from email.message import EmailMessage
 from email.policy import SMTP, compat32
 from email.utils import getaddresses
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.mail.message import parse
+from tests.properties import examples
 
 WORDS = st.text(
     st.characters(
@@ -51,7 +52,7 @@ def messages(draw: st.DrawFn) -> bytes:
     return message.as_bytes()
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(messages())
 def test_well_formed_message_is_read_as_the_standard_library_reads_it(raw: bytes) -> None:
     mail = parse(raw)
@@ -73,7 +74,7 @@ def test_well_formed_message_is_read_as_the_standard_library_reads_it(raw: bytes
     assert mail.warnings == ()
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     st.lists(
         st.tuples(NAMES, st.sampled_from(["a@b.example", "c.d+e@f.example"])),

@@ -6,7 +6,7 @@ import base64
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.children import Failure, Readers
@@ -15,6 +15,7 @@ from ingest.domain.mails import Mail
 from ingest.mail.limits import Limits
 from ingest.mail.message import parse
 from tests.mail.reading.test_cases import CASES
+from tests.properties import examples
 
 CPU_S = 2.0  #: what one message may take
 
@@ -256,13 +257,13 @@ def check(raw: bytes) -> None:
     assert mail == parse(raw)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(mutations())
 def test_no_mutation_of_a_message_raises_anything_else(raw: bytes) -> None:
     check(raw)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.binary(max_size=300), st.booleans())
 def test_no_octets_raise_anything_else(octets: bytes, headed: bool) -> None:
     check(HEAD + octets if headed else octets)

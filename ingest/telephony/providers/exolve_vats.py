@@ -1,0 +1,16 @@
+"""MTS Exolve's VATS: of the `crmapi` family by its interface. Not tried against a live account."""
+
+from __future__ import annotations
+
+from ingest.domain.deliveries import Provider
+from ingest.telephony.protocols import crmapi
+
+EXOLVE_VATS = Provider(
+    name="exolve_vats",
+    verify=crmapi.verify,
+    key=crmapi.key,
+    parse=crmapi.parse,
+    answer=crmapi.answer,
+    secret_fields=("crm_token",),
+    secrets=("crm_token",),
+)
