@@ -124,6 +124,7 @@ class Provider:
     answer: Callable[[HookRequest, Account, Receipt], HookResponse]
     secret_fields: tuple[str, ...] = ()  #: names of body fields that pages and exports mask
     secrets: tuple[str, ...] = ()  #: names of the secrets that a source of it needs
+    any_secret: bool = False  #: True: one of `secrets` is enough, as by the provider's platform
     signs: bool = True  #: False: signs nothing, so its path needs an unguessable part
 
 

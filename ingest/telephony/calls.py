@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import TypeVar
 
 from ingest.domain.calls import (
@@ -62,9 +63,9 @@ def fold(reports: Iterable[Report]) -> Call:
     outcome = _outcome(facts, state, answered)
     caller = _first(spoken, lambda event: event.caller)
     callee = _first(spoken, lambda event: event.callee)
-    far_side = callee if direction is Direction.OUTBOUND else caller
+    far_side = {Direction.OUTBOUND: callee, Direction.INTERNAL: None}.get(direction, caller)
     agents = [fact for fact in facts if agent_of(fact) not in (None, far_side)]
-    answered_at = moments.answered_at if outcome in (None, Outcome.ANSWERED) else None
+    answered_at = _answered_at(facts, moments, outcome)
     call = Call(
         keys=tuple(sorted({key for fact in facts for key in fact.event.call_keys})),
         direction=direction,
@@ -79,7 +80,7 @@ def fold(reports: Iterable[Report]) -> Call:
         answered_at=answered_at,
         ended_at=moments.ended_at if state is CallState.ENDED else None,
         duration_s=_duration(facts, moments),
-        talk_s=_talk(facts, moments, state, outcome),
+        talk_s=_talk(facts, moments, state, outcome, answered_at),
         rang=in_order(agents),
         talked=talked(agents, direction, outcome),
         legs=legs_of(agents),
@@ -205,12 +206,31 @@ def _duration(facts: Sequence[Fact], moments: Moments) -> float | None:
     return (moments.ended_at - moments.started_at).total_seconds()
 
 
+def _answered_at(
+    facts: Sequence[Fact], moments: Moments, outcome: Outcome | None
+) -> datetime | None:
+    """Return when a person took the call; of a call sent on, when the outside number did."""
+    if outcome in (None, Outcome.ANSWERED):
+        return moments.answered_at
+    if outcome is not Outcome.FORWARDED:
+        return None
+    sent_on = [fact.event for fact in facts if fact.event.outcome is Outcome.FORWARDED]
+    stated = min((event.answered_at for event in sent_on if event.answered_at), default=None)
+    return stated and max(stated, moments.started_at)
+
+
 def _talk(
-    facts: Sequence[Fact], moments: Moments, state: CallState, outcome: Outcome | None
+    facts: Sequence[Fact],
+    moments: Moments,
+    state: CallState,
+    outcome: Outcome | None,
+    answered_at: datetime | None,
 ) -> float | None:
     """Return the seconds of talk, counted from the first answer to the end."""
-    if state is not CallState.ENDED or outcome is Outcome.FORWARDED:
+    if state is not CallState.ENDED:
         return None
+    if outcome is Outcome.FORWARDED:
+        return _between(answered_at, moments.ended_at)
     if outcome is not Outcome.ANSWERED:
         return 0.0
     ends = [fact.event for fact in facts if fact.event.stage is CallStage.ENDED]
@@ -218,6 +238,10 @@ def _talk(
     if len({event.call_keys[0] for event in ends}) == 1 and stated:
         return max(stated)
     if moments.answered_at and moments.ended_at:
-        # Of two ids tied into one call one may have ended before the other was answered.
-        return max(0.0, (moments.ended_at - moments.answered_at).total_seconds())
+        return _between(moments.answered_at, moments.ended_at)
     return max((fact.event.talk_s for fact in facts if fact.event.talk_s), default=None)
+
+
+def _between(begin: datetime | None, end: datetime | None) -> float | None:
+    """Return the seconds between; of two ids tied, one may end before the other is answered."""
+    return None if begin is None or end is None else max(0.0, (end - begin).total_seconds())

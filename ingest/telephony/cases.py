@@ -19,7 +19,12 @@ from ingest.telephony.providers import PROVIDERS
 Case = Mapping[str, Any]
 
 #: Folders named otherwise than our provider.
-PROVIDER_OF = {"standard-webhooks": "generic"}
+PROVIDER_OF = {
+    "cloudevents": "generic",
+    "fusionpbx": "freeswitch",
+    "standard-webhooks": "generic",
+    "zammad-generic": "zammad",
+}
 #: Region of national numbers where a case does not name one.
 REGION_OF = {
     "exolve_vats": "RU",
@@ -40,6 +45,8 @@ SKIPPED_KINDS = {
     "files": "call records read from files",
     "directory": "a live answer",
 }
+#: How the body of a record in XML begins, bare or in a form.
+XML_BODIES = ("<", "cdr=%3C", "cdr=PD94")
 TEST_ADDRESS = "192.0.2.1"  #: RFC 5737; the sender of cases that sign nothing
 
 
@@ -98,6 +105,10 @@ def why_skipped(case: Case) -> str | None:
         return f"no provider {case.get('provider')!r} yet"
     if "request" not in case and "requests" not in case:
         return "no request"
+    recorded = case["requests"] if "requests" in case else [case["request"]]
+    bodies = [each.get("body", "") for each in recorded if isinstance(each, dict)]
+    if any(str(body).startswith(XML_BODIES) for body in bodies):
+        return "XML, which is not read yet"
     return None
 
 

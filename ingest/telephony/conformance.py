@@ -159,8 +159,11 @@ def _whole(case: Case) -> Iterator[str]:
     last = None
     for number, (raw, request) in enumerate(zip(recorded, requests_of(case), strict=True), 1):
         last = walk.deliver(request)
-        for mismatch in expected.response(raw.get("respond", {}), last.response):
+        refusal = last.refused is not None and "http_status" in case["expect"]
+        for mismatch in expected.response({} if refusal else raw.get("respond", {}), last.response):
             yield f"request {number}: {mismatch}"
+    if last is not None:
+        yield from expected.response(case["expect"].get("response", {}), last.response)
     view = expected.View(account=walk.account, tolerance_s=float(case.get("tolerance_s", 1)))
     if case["expect"].get("state") in expected.ENDS_OF_A_DELIVERY and last is not None:
         yield from view.delivery(case["expect"], last, _folded(walk.reports))

@@ -25,11 +25,21 @@ GENERIC = PROVIDERS["generic"]
 BODY = '{"type": "call.ended",  "data": {"call_id": "\\u0431 б"}}'
 
 FIRST_SIGNED = {
+    "freeswitch": "freeswitch/01-inbound-answered-a-leg.json",
     "generic": "generic/standard-webhooks-01-valid-v1.json",
     "mango": "mango/07-inbound-answered-summary.json",
     "megafon": "megafon/05-inbound-answered-history.json",
     "twilio": "twilio/03-outbound-api-answered.json",
     "zadarma": "zadarma/05-inbound-end.json",
+}
+#: What proves the sender of that request: octets that are signed, a header, or the path.
+PROOFS: dict[str, tuple[bytes, bytes] | str] = {
+    "freeswitch": "authorization",
+    "generic": (b"g1", b"g2"),
+    "mango": (b"NDQx", b"NDQy"),
+    "megafon": (b"crm_token=3", b"crm_token=4"),
+    "twilio": (b"CAecc", b"CAecd"),
+    "zadarma": (b"9051112233", b"9051112234"),
 }
 everybody = pytest.mark.parametrize("name", sorted(PROVIDERS))
 
@@ -121,18 +131,27 @@ def test_every_provider_believes_its_recorded_request(name: str):
 @everybody
 def test_one_octet_changed_is_not_believed(name: str):
     provider, account, request = recorded(FIRST_SIGNED[name])
-    changes = {  # of what each provider's signature covers
-        "generic": (b"g1", b"g2"),
-        "mango": (b"NDQx", b"NDQy"),
-        "megafon": (b"crm_token=3", b"crm_token=4"),
-        "twilio": (b"CAecc", b"CAecd"),
-        "zadarma": (b"9051112233", b"9051112234"),
-    }
-    body = request.body.replace(*changes[name])
-    assert body != request.body
 
     with pytest.raises(BadSignature):
-        provider.verify(changed(request, body=body), account)
+        provider.verify(spoilt(request, PROOFS[name]), account)
+
+
+def spoilt(request: HookRequest, proof: tuple[bytes, bytes] | str) -> HookRequest:
+    """Return the request with one sign of its proof changed."""
+    if isinstance(proof, tuple):
+        found = changed(request, body=request.body.replace(*proof))
+    elif proof == "path":
+        found = changed(request, path=request.path[:2] + "~" + request.path[3:])
+    else:
+        found = changed(
+            request,
+            headers=tuple(
+                (key, value[:9] + "~" + value[10:] if key == proof else value)
+                for key, value in request.headers
+            ),
+        )
+    assert found != request
+    return found
 
 
 @everybody
@@ -181,8 +200,9 @@ def test_what_anybody_can_sign_with_an_empty_secret_is_not_believed():
                 headers=(("signature", b64encode(hmac_sha1(b"ab").hex().encode()).decode()),),
             ),
         }
+        unproved = changed(request, headers=(("authorization", "Basic Og=="),), path="", body=b"{}")
         with pytest.raises(BadSignature):
-            provider.verify(forged[name], empty)
+            provider.verify(forged.get(name, unproved), empty)
 
 
 def generic_headers_signed_with_nothing(request: HookRequest) -> tuple[tuple[str, str], ...]:

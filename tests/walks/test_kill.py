@@ -1,7 +1,7 @@
 """`kill -9` at random moments under webhooks and mail: nothing accepted is lost, nothing twice.
 
-Three rounds by default; `KEEPLINE_KILL_ROUNDS=20 pytest -s tests/walks/test_kill.py` for twenty,
-and `KEEPLINE_KILL_SEED=...` for the moments of an earlier run.
+Three rounds by default; `KILL_ROUNDS=20 pytest -s tests/walks/test_kill.py` for twenty,
+and `KILL_SEED=...` for the moments of an earlier run.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from tests.harness.service import Service, a_service
 
 pytestmark = [pytest.mark.walk, pytest.mark.timeout(600)]
 
-ROUNDS = int(os.environ.get("KEEPLINE_KILL_ROUNDS", "3"))
-SEED = os.environ.get("KEEPLINE_KILL_SEED") or secrets.token_hex(4)
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "3"))
+SEED = os.environ.get("KILL_SEED") or secrets.token_hex(4)
 ANSWERS_WITHIN_S = 5.0
 LONGEST_ROUND_S = 1.5
 

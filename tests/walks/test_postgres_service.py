@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -54,6 +55,8 @@ def test_killed_under_load_and_without_its_database_for_a_while_nothing_is_lost(
         with a_service(tmp_path / "other", database_url=postgres_url) as other:
             # The database had forgotten who owns it; the service took it again.
             service.wait_for(lambda: "main.owned_again" in service.log_tail(10_000))
+            other.settings.key_path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(service.settings.key_path, other.settings.key_path)
             refused = other.keepline("employee", "list")
             assert "core is in use by keepline process" in refused.stderr
         assert service.ask_to_stop()[0] == 0

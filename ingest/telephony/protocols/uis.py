@@ -107,6 +107,7 @@ def _parties(fields: Fields, direction: Direction | None) -> dict[str, Any]:
         "withheld": contact is None and direction is Direction.INBOUND,
         "line": text(fields, "virtual_phone_number"),
         "agent": text(fields, "last_talked_employee_id") or text(fields, "employee_id"),
+        "leg": text(fields, "leg_id"),
     }
 
 

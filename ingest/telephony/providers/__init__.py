@@ -5,16 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ingest.domain.deliveries import Provider
+from ingest.telephony.providers.exolve_vats import EXOLVE_VATS
+from ingest.telephony.providers.freeswitch import FREESWITCH
 from ingest.telephony.providers.generic import GENERIC
 from ingest.telephony.providers.mango import MANGO
 from ingest.telephony.providers.megafon import MEGAFON
+from ingest.telephony.providers.mts_vats import MTS_VATS
+from ingest.telephony.providers.novofon import NOVOFON
+from ingest.telephony.providers.onlinepbx import ONLINEPBX
+from ingest.telephony.providers.rostelecom import ROSTELECOM
+from ingest.telephony.providers.sipuni import SIPUNI
+from ingest.telephony.providers.telphin import TELPHIN
 from ingest.telephony.providers.twilio import TWILIO
+from ingest.telephony.providers.uis import UIS
 from ingest.telephony.providers.zadarma import ZADARMA
 
 PROVIDERS: Mapping[str, Provider] = {
+    "exolve_vats": EXOLVE_VATS,
+    "freeswitch": FREESWITCH,
     "generic": GENERIC,
     "mango": MANGO,
     "megafon": MEGAFON,
+    "mts_vats": MTS_VATS,
+    "novofon": NOVOFON,
+    "onlinepbx": ONLINEPBX,
+    "rostelecom": ROSTELECOM,
+    "sipuni": SIPUNI,
+    "telphin": TELPHIN,
     "twilio": TWILIO,
+    "uis": UIS,
     "zadarma": ZADARMA,
 }
