@@ -196,7 +196,8 @@ def _as_json(request: HookRequest) -> dict[str, Any]:
     try:
         found = json.loads(request.body)
     except ValueError:
-        found = dict(parse_qsl(request.body.decode("utf-8", "replace")))
+        sent = request.body.decode("utf-8", "replace") or request.query
+        found = dict(parse_qsl(sent))
         if "json" in found:
             try:
                 found = json.loads(found["json"])
@@ -206,13 +207,16 @@ def _as_json(request: HookRequest) -> dict[str, Any]:
 
 
 def _with_json(request: HookRequest, found: dict[str, Any], provider: Provider) -> HookRequest:
-    if provider.name in ("generic", "megafon"):
+    sends_json = "json" in (request.header("content-type") or "")
+    if sends_json or provider.name in ("generic", "megafon"):
         headers = (*request.headers, ("content-type", "application/json"))[::-1]
         return changed(request, body=json.dumps(found).encode(), headers=headers)
     if provider.name == "mango":
         body = b"json=" + quote_from_bytes(json.dumps(found).encode()).encode()
         return changed(request, body=body)
     text = {name: str(value).encode("utf-8", "replace") for name, value in found.items()}
+    if request.method == "GET":
+        return changed(request, query=urlencode(text))
     return changed(request, body=urlencode(text).encode())
 
 
@@ -244,12 +248,13 @@ def test_headers_path_and_query_may_hold_anything(name: str, data: st.DataObject
 
 
 @pytest.mark.parametrize("name", PROVIDER_NAMES)
-def test_a_header_that_is_not_ascii_is_a_bad_signature(name: str):
+def test_a_proof_that_is_not_ascii_is_a_bad_signature(name: str):
     request = a_request(name, b"{}")
     headers = tuple((key, "подпись\udcff") for key, _ in request.headers)
+    path = request.path if PROVIDERS[name].signs else "/подпись\udcff"
 
     with pytest.raises(BadSignature):
-        PROVIDERS[name].verify(changed(request, headers=headers), an_account(name))
+        PROVIDERS[name].verify(changed(request, headers=headers, path=path), an_account(name))
 
 
 def test_text_that_no_database_takes_is_replaced():

@@ -25,20 +25,36 @@ GENERIC = PROVIDERS["generic"]
 BODY = '{"type": "call.ended",  "data": {"call_id": "\\u0431 б"}}'
 
 FIRST_SIGNED = {
+    "exolve_vats": "exolve_vats/01-history-answered.json",
     "freeswitch": "freeswitch/01-inbound-answered-a-leg.json",
     "generic": "generic/standard-webhooks-01-valid-v1.json",
     "mango": "mango/07-inbound-answered-summary.json",
     "megafon": "megafon/05-inbound-answered-history.json",
+    "mts_vats": "mts_vats/03-inbound-end.json",
+    "novofon": "novofon/02-inbound-end.json",
+    "onlinepbx": "onlinepbx/03-inbound-end.json",
+    "rostelecom": "rostelecom/05-inbound-end.json",
+    "sipuni": "sipuni/03-inbound-hangup.json",
+    "telphin": "telphin/03-inbound-hangup.json",
     "twilio": "twilio/03-outbound-api-answered.json",
+    "uis": "uis/05-inbound-call-end.json",
     "zadarma": "zadarma/05-inbound-end.json",
 }
 #: What proves the sender of that request: octets that are signed, a header, or the path.
 PROOFS: dict[str, tuple[bytes, bytes] | str] = {
+    "exolve_vats": (b"crm_token=e", b"crm_token=f"),
     "freeswitch": "authorization",
     "generic": (b"g1", b"g2"),
     "mango": (b"NDQx", b"NDQy"),
     "megafon": (b"crm_token=3", b"crm_token=4"),
+    "mts_vats": "authorization",
+    "novofon": (b"9051112233", b"9051112234"),
+    "onlinepbx": "path",
+    "rostelecom": (b"SDij-0", b"SDij-1"),
+    "sipuni": "path",
+    "telphin": "path",
     "twilio": (b"CAecc", b"CAecd"),
+    "uis": "path",
     "zadarma": (b"9051112233", b"9051112234"),
 }
 everybody = pytest.mark.parametrize("name", sorted(PROVIDERS))

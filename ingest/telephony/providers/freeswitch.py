@@ -10,10 +10,9 @@ Facts: signalwire/freeswitch mod_json_cdr.c; fusionpbx/fusionpbx app/xml_cdr; re
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from ingest.domain.calls import CallEvent, CallStage, Direction, Outcome
 from ingest.domain.deliveries import (
@@ -27,31 +26,26 @@ from ingest.domain.deliveries import (
 from ingest.telephony.fields import Fields, required, text
 from ingest.telephony.protocols import json_cdr
 from ingest.telephony.protocols.callers import is_extension, shown
+from ingest.telephony.protocols.cdr_facts import (
+    CAUSES,
+    is_voicemail,
+    only_phone,
+    queue_of,
+    recording_of,
+    talks_of,
+    transfer_of,
+)
+from ingest.telephony.protocols.cdr_legs import dialled_leg, parent_of
 from ingest.telephony.protocols.json_cdr import Profile, Record, microseconds
 from ingest.telephony.request import storable
 from ingest.telephony.signatures import require_basic
 
-#: `hangup_cause`; of a call that the dialplan ended, `originate_disposition` says why.
-CAUSES = {
-    "NORMAL_CLEARING": Outcome.NO_ANSWER,
-    "NO_ANSWER": Outcome.NO_ANSWER,
-    "NO_USER_RESPONSE": Outcome.NO_ANSWER,
-    "ALLOTTED_TIMEOUT": Outcome.NO_ANSWER,
-    "PROGRESS_TIMEOUT": Outcome.NO_ANSWER,
-    "LOSE_RACE": Outcome.NO_ANSWER,  # another telephone of the group took it
-    "PICKED_OFF": Outcome.NO_ANSWER,
-    "ORIGINATOR_CANCEL": Outcome.CANCELLED,
-    "USER_BUSY": Outcome.BUSY,
-    "CALL_REJECTED": Outcome.REJECTED,
-}
 #: `call_direction`, which FusionPBX's dialplan sets.
 DIRECTIONS = {
     "inbound": Direction.INBOUND,
     "outbound": Direction.OUTBOUND,
     "local": Direction.INTERNAL,
 }
-SUCCEEDED = ("NONE", "SUCCESS")  #: in `originate_causes`: this leg was not given up
-VOICEMAIL_APPS = ("voicemail", "record")
 _UUID = re.compile(r"(?:^|&)uuid=(?:a_)?([^&]{1,128})")  #: mod_json_cdr appends it to the address
 
 
@@ -74,21 +68,14 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
     tied = (text(told, "bridge_uuid"), text(told, "other_loopback_leg_uuid"))
     if text(told, "is_loopback"):
         return [_tied(leg, text(told, "originator"), *tied)]
-    if parent := _parent(told):
-        return _dialled(record, account, leg, _keys(parent, leg, *tied))
+    if parent := parent_of(told):
+        return dialled_leg(record, account, leg, _keys(parent, leg, *tied))
     return _whole(record, account, _keys(leg, *tied))
 
 
 def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
     """Say 200: any 2xx is enough."""
     return HookResponse()
-
-
-def _parent(told: Fields) -> str | None:
-    """Return the leg that dialled this one. Legs to a queue's agents name only their caller's."""
-    if text(told, "cc_side") == "agent" and text(told, "cc_member_session_uuid"):
-        return text(told, "cc_member_session_uuid")
-    return text(told, "originator") or text(told, "originating_leg_uuid")
 
 
 def _keys(*ids: str | None) -> tuple[str, ...]:
@@ -101,9 +88,6 @@ def _tied(*ids: str | None) -> CallEvent:
     if len(keys) < 2:
         raise IgnoredDelivery("a loopback leg that names no other leg")
     return CallEvent(call_keys=keys, stage=CallStage.TIED)
-
-
-# The leg of the call itself.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +103,7 @@ def _whole(record: Record, account: Account, keys: tuple[str, ...]) -> list[Call
     told = record.variables
     sides = _sides(record, account)
     inbound = sides.direction is Direction.INBOUND
-    talks = _talks(record)
+    talks = talks_of(record)
     outside = [who for _, who in talks if inbound and _is_outside(who, account)]
     first = min((at for at, who in talks if who not in outside), default=None)
     phones = [(at, who) for at, who in talks if inbound and who and who not in outside]
@@ -131,16 +115,16 @@ def _whole(record: Record, account: Account, keys: tuple[str, ...]) -> list[Call
         caller=sides.caller,
         callee=sides.callee,
         withheld=inbound and sides.caller is None,
-        agent=sides.employee or (_only_phone(told) if inbound and not phones else None),
+        agent=sides.employee or (only_phone(told) if inbound and not phones else None),
         outcome=_outcome(record, sides, answered_at, forwarded=bool(outside) and first is None),
         started_at=microseconds(told, "start_uepoch", "start_epoch"),
         answered_at=answered_at,
         ended_at=microseconds(told, "end_uepoch", "end_epoch"),
         talk_s=None if answered_at else 0.0,
         forwarded_to=outside[-1].destination if outside and outside[-1] else None,
-        queue=_queue(told),
-        transfer=_transfer(record),
-        **_recording(record, answered_at),
+        queue=queue_of(told),
+        transfer=transfer_of(record),
+        **recording_of(record, answered_at),
     )
     return [end, *(_taken(keys, at, phone) for at, phone in phones)]
 
@@ -202,53 +186,6 @@ def _clicked(record: Record, account: Account) -> _Sides:
     return _Sides(direction=Direction.OUTBOUND, callee=outside[0], employee=employee)
 
 
-def _talks(record: Record) -> list[tuple[datetime, Profile | None]]:
-    """Return when this leg was joined with which other one to talk, oldest first."""
-    causes = _causes(record)
-    bridged = text(record.variables, "bridge_uuid")
-    talks: list[tuple[datetime, Profile | None]] = []
-    for entry in reversed(record.entries):
-        if entry.talked_at is None:
-            continue
-        dialled = entry.originatees
-        taken = [
-            who
-            for who in dialled
-            if causes.get(who.uuid or "", "NONE" if who.uuid == bridged else "") in SUCCEEDED
-        ]
-        if taken:
-            talks += [(entry.talked_at, who) for who in taken]
-        elif not (dialled and causes):  # of a failed attempt only a tone was heard
-            talks.append((entry.talked_at, _sole(record.variables)))
-    return talks
-
-
-def _sole(told: Fields) -> Profile | None:
-    """Return the one telephone dialled, for a record that names none of the legs it dialled."""
-    phone = _only_phone(told)
-    return (
-        Profile(uuid=text(told, "bridge_uuid"), caller=None, destination=phone) if phone else None
-    )
-
-
-def _only_phone(told: Fields) -> str | None:
-    """Return the telephone that rang, if it was one: `dialed_user` is the last one dialled."""
-    legs = {each.partition(";")[0] for each in _list(told.get("originate_causes"))}
-    several = len(legs) > 1 or any(sign in str(told.get("last_arg", "")) for sign in ",|")
-    return None if several else text(told, "dialed_user")
-
-
-def _causes(record: Record) -> dict[str, str]:
-    """Return how each dialled leg fared, by its uuid."""
-    pairs = (each.partition(";") for each in _list(record.variables.get("originate_causes")))
-    return {leg: cause for leg, _, cause in pairs}
-
-
-def _list(value: Any) -> list[str]:
-    """Return the parts of a list as the switch writes it: `ARRAY::one|:two`, or one alone."""
-    return value.removeprefix("ARRAY::").split("|:") if isinstance(value, str) and value else []
-
-
 def _is_outside(who: Profile | None, account: Account) -> bool:
     return who is not None and bool(who.destination) and not is_extension(who.destination, account)
 
@@ -261,7 +198,7 @@ def _outcome(
         return Outcome.FORWARDED
     if answered_at:
         return Outcome.ANSWERED
-    if sides.direction is Direction.INBOUND and _is_voicemail(told):
+    if sides.direction is Direction.INBOUND and is_voicemail(told):
         return Outcome.VOICEMAIL
     if text(told, "direction") == "outbound" and record.entries[0].answered_at is None:
         return Outcome.CANCELLED  # the employee's own telephone was not taken
@@ -269,106 +206,6 @@ def _outcome(
     if cause in (None, "NORMAL_CLEARING"):
         cause = text(told, "originate_disposition") or "NORMAL_CLEARING"
     return CAUSES.get(cause or "", Outcome.FAILED)
-
-
-def _is_voicemail(told: Fields) -> bool:
-    left = text(told, "voicemail_message_len") or text(told, "voicemail_answer_stamp")
-    return bool(left) or text(told, "last_app") in VOICEMAIL_APPS
-
-
-def _transfer(record: Record) -> str | None:
-    cause = text(record.variables, "hangup_cause")
-    talks = sum(entry.talked_at is not None for entry in record.entries)
-    attended = "att_xfer" in str(record.variables.get("transfer_history", ""))
-    if talks > 1 or cause in ("BLIND_TRANSFER", "ATTENDED_TRANSFER"):
-        return "attended" if attended or cause == "ATTENDED_TRANSFER" else "blind"
-    return None
-
-
-def _queue(told: Fields) -> str | None:
-    return (text(told, "cc_queue") or "").partition("@")[0] or None
-
-
-def _recording(record: Record, answered_at: datetime | None) -> dict[str, Any]:
-    """Return the recording's file. Its name may stand only among the applications that ran."""
-    told = record.variables
-    if answered_at is None:
-        return {}
-    folder, name = json_cdr.path(told.get("record_path")), json_cdr.path(told.get("record_name"))
-    found = f"{folder.rstrip('/')}/{name}" if folder and name else None
-    found = found or json_cdr.path(told.get("cc_record_filename"))
-    if found is None:
-        ran = [json_cdr.path(data) for app, data in record.applications if app == "record_session"]
-        found = next((each for each in ran if each), None)
-    return {"recording_id": found, "recording_ready": True} if found else {}
-
-
-# The legs that a call dialled.
-
-
-def _dialled(record: Record, account: Account, leg: str, keys: tuple[str, ...]) -> list[CallEvent]:
-    """Return what one telephone did, or the number outside that was dialled."""
-    told, newest = record.variables, record.entries[0]
-    dialled = record.entries[-1].profile.destination
-    phone = text(told, "dialed_user") or (dialled if is_extension(dialled, account) else None)
-    agent = (text(told, "cc_agent") or "").partition("@")[0] or phone
-    taken_at = newest.talked_at
-    end = {
-        "call_keys": keys,
-        "leg": leg,
-        "occurred_at": microseconds(told, "end_uepoch", "end_epoch"),
-        "outcome": Outcome.ANSWERED if taken_at else _cause(told),
-        **_recording(record, taken_at),
-    }
-    if agent is None:
-        return [_to_outside(end, record, account, dialled, taken_at)]
-    caller = shown(newest.profile.caller)
-    if is_extension(caller, account):
-        sides = {"direction": Direction.INTERNAL, "caller": caller, "callee": agent}
-        return [CallEvent(stage=CallStage.LEG_ENDED, **end, **sides)]
-    return _of_phone(end, told, agent, caller, taken_at)
-
-
-def _of_phone(
-    end: Mapping[str, Any],
-    told: Fields,
-    agent: str,
-    caller: str | None,
-    taken_at: datetime | None,
-) -> list[CallEvent]:
-    rang_at = microseconds(
-        told, "progress_uepoch", "progress_epoch", "progress_media_uepoch", "progress_media_epoch"
-    )
-    common = {"call_keys": end["call_keys"], "leg": end["leg"], "agent": agent}
-    common |= {"direction": Direction.INBOUND, "caller": caller, "withheld": caller is None}
-    if rang_at is None and taken_at is None:  # refused at once: it did not ring
-        return [CallEvent(stage=CallStage.LEG_ENDED, **{**end, **common, "agent": None})]
-    events = [CallEvent(stage=CallStage.LEG_ENDED, **{**common, **end})]
-    if taken_at:
-        events.insert(0, CallEvent(stage=CallStage.ANSWERED, occurred_at=taken_at, **common))
-    if rang_at:
-        events.insert(0, CallEvent(stage=CallStage.RINGING, occurred_at=rang_at, **common))
-    return events
-
-
-def _to_outside(
-    end: Mapping[str, Any],
-    record: Record,
-    account: Account,
-    dialled: str | None,
-    taken_at: datetime | None,
-) -> CallEvent:
-    """Return what a number outside did: a client whom we called, or where a caller was sent on."""
-    began = [each.caller for entry in record.entries for each in entry.originators]
-    if began and not is_extension(began[-1], account) and not record.variables.get("user_name"):
-        told = {"outcome": Outcome.FORWARDED, "forwarded_to": dialled} if taken_at else {}
-        return CallEvent(stage=CallStage.LEG_ENDED, **{**end, **told, "answered_at": taken_at})
-    ours = {"direction": Direction.OUTBOUND, "callee": dialled} if began else {}
-    return CallEvent(stage=CallStage.LEG_ENDED, answered_at=taken_at, **end, **ours)
-
-
-def _cause(told: Fields) -> Outcome:
-    return CAUSES.get(text(told, "hangup_cause") or "", Outcome.FAILED)
 
 
 FREESWITCH = Provider(
