@@ -105,6 +105,7 @@ class InnerDoor:
                 zone=self._zone,
                 sources=core.book.sources,
                 door=self._door,
+                trouble=logs_check(self.edges.report),
                 mailboxes=self._mailboxes,
                 logs=core.office.logs,
                 replay=self._replay,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Iterable
+from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
@@ -165,6 +167,18 @@ def _sentence(problem: Any) -> str:
     if name in Settings.model_fields:
         return f"{name} (or KEEPLINE_{name.upper()}): {message}"
     return str(message)
+
+
+def unknown_variables(names: Iterable[str]) -> list[tuple[str, str | None]]:
+    """Return those named KEEPLINE_... that are no setting, each with the nearest that is one."""
+    known = [*(name.upper() for name in Settings.model_fields), "CONFIG"]
+    found: list[tuple[str, str | None]] = []
+    for name in sorted(names):
+        prefix, _, own = name.upper().partition("_")
+        if prefix == "KEEPLINE" and own not in known:
+            near = get_close_matches(own, known, 1)
+            found.append((name, f"KEEPLINE_{near[0]}" if near else None))
+    return found
 
 
 def split_listen(value: str) -> tuple[str, int]:

@@ -36,6 +36,7 @@ from storage.reads_flags import (
     list_flags,
 )
 from storage.reads_interactions import (
+    ClosedAs,
     FlagRef,
     InteractionView,
     MailBody,
@@ -72,6 +73,7 @@ __all__ = [
     "BadCursor",
     "ClientCard",
     "ClientView",
+    "ClosedAs",
     "ContactView",
     "Counter",
     "DeliveryView",

@@ -146,14 +146,7 @@ def _employee_views(
                 supervisor=person_of(known, person.supervisor),
                 employed=person.employed_at(now),
                 left_at=person.left_at(now),
-                leaves_at=next(
-                    (
-                        change.from_at
-                        for change in person.employment
-                        if change.from_at > now and not change.employed
-                    ),
-                    None,
-                ),
+                leaves_at=person.leaves_at(now),
                 lines=tuple(sorted(held[person.id], key=lambda line: line.address)),
                 clients=numbers.get(person.id, 0) if person.id in counted else None,
             )

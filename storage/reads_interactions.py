@@ -6,7 +6,8 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, select
@@ -52,6 +53,18 @@ from storage.tables import (
     sightings,
 )
 
+#: A call back that comes later than this after the missed call is late. One time for every client,
+#: by the clock and not by working hours: no promise to clients is recorded yet.
+CALL_BACK_WITHIN = timedelta(hours=24)
+
+
+class ClosedAs(StrEnum):
+    """What a later call was to the call that it closed."""
+
+    CALLED_BACK = "called_back"
+    CALLED_BACK_LATE = "called_back_late"
+    CLIENT_REACHED_US = "client_reached_us"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParticipantView:
@@ -95,6 +108,7 @@ class InteractionView:
     decided: Status | None  #: a person's
     closed_at: datetime | None
     closed_by: str | None  #: interaction
+    closed_as: ClosedAs | None  #: of a call that a later one closed
     outcome: str | None
     talk_s: float | None
     own_line: OwnLine | None
@@ -263,7 +277,7 @@ def views(
     found = []
     for row in rows:
         details = {} if row.suppressed else json.loads(row.details)
-        closed = row.closed_by in closers
+        closer = closers.get(row.closed_by)
         found.append(
             InteractionView(
                 id=row.id,
@@ -278,8 +292,9 @@ def views(
                 status=Status(row.status),
                 default_status=Status(row.opinion),
                 decided=Status(row.decided) if row.decided else None,
-                closed_at=row.closed_at if closed else None,
-                closed_by=row.closed_by if closed else None,
+                closed_at=row.closed_at if closer else None,
+                closed_by=row.closed_by if closer else None,
+                closed_as=_closed_as(row, closer) if closer else None,
                 outcome=row.outcome,
                 talk_s=row.talk_s,
                 own_line=ours.get(row.own_line),
@@ -379,20 +394,25 @@ def _deliveries(connection: Connection, rows: Sequence[Any]) -> dict[str, list[s
 
 def _seen_closers(
     connection: Connection, viewer: Viewer, rows: Sequence[Any], now: datetime
-) -> set[str]:
-    """Return which of the touches that closed these the viewer may see."""
-    closers = sorted({row.closed_by for row in rows if row.closed_by})
-    if viewer.sees_everything or not closers:
-        return set(closers)
-    part = participants.c
-    found: set[str] = set()
-    for chunk in chunks(closers):
-        found.update(
-            connection.scalars(
-                select(part.interaction_id).where(
-                    part.interaction_id.in_(chunk),
-                    part.subject.in_(visible_subjects(viewer, now)),
-                )
+) -> dict[str, Direction]:
+    """Return which of the touches that closed these the viewer may see, and who began each."""
+    columns, part = interactions.c, participants.c
+    found: dict[str, Direction] = {}
+    for chunk in chunks(sorted({row.closed_by for row in rows if row.closed_by})):
+        query = select(columns.id, columns.direction).where(columns.id.in_(chunk))
+        if not viewer.sees_everything:
+            seen = select(part.interaction_id).where(
+                part.interaction_id.in_(chunk), part.subject.in_(visible_subjects(viewer, now))
             )
-        )
+            query = query.where(columns.id.in_(seen))
+        found.update((row.id, Direction(row.direction)) for row in connection.execute(query))
     return found
+
+
+def _closed_as(row: Any, closer: Direction) -> ClosedAs | None:
+    if row.kind != Kind.CALL:
+        return None
+    if closer is Direction.INBOUND:
+        return ClosedAs.CLIENT_REACHED_US
+    late = row.closed_at - row.occurred_at > CALL_BACK_WITHIN
+    return ClosedAs.CALLED_BACK_LATE if late else ClosedAs.CALLED_BACK

@@ -93,6 +93,23 @@ def test_a_source_that_was_taken_in_can_be_opened(world: World):
     assert office.book.unusable() == set()
 
 
+@pytest.mark.parametrize("secret", ["hush", "whsec_", "whsec_" + "A" * 28, "whsec_" + "-" * 32])
+def test_a_secret_that_could_prove_nothing_is_refused_with_its_form(world: World, secret: str):
+    office = an_office(world)
+
+    with pytest.raises(Refused, match="whsec_ and base64 of 24 to 64"):
+        adds(office, secrets={"secret": secret})
+    adds(office)
+    with pytest.raises(Refused, match="whsec_ and base64 of 24 to 64"):
+        rotate_source(
+            office, tell=lambda done, total: None, name="office", secrets={"secret": secret}
+        )
+
+
+def test_a_source_of_unsigned_requests_needs_no_secret(world: World):
+    adds(an_office(world), secrets={}, config={"unsigned_from": ["10.0.0.0/8"]})
+
+
 def test_a_source_that_this_key_does_not_open_is_known_but_unusable(world: World):
     adds(an_office(world))
     other = an_office(world)

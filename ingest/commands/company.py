@@ -18,13 +18,13 @@ policy = App(name="policy", help="Rules of the company, each valid from its own 
 
 @employee.command(name="list")
 def list_employees() -> None:
-    """List every employee.
+    """List every employee, with who left or will leave when, in the company's zone.
 
     Example: keepline employee list
     """
     table(
         call("employee.list"),
-        ("login", "name", "left_at", "id"),
+        ("login", "name", "left_at", "leaves_at", "id"),
         "No employees yet. Import them: keepline import employees FILE",
     )
 
@@ -95,7 +95,7 @@ def assign(
         What it is, where the address does not tell.
     """
     done = call("line.assign", address=address, to=to, since=since, source=source, kind=kind)
-    say(f"{done['address']} is held by {done['holder'] or 'nobody'} since {done['since']}.")
+    say(f"{done['address']} is held by {done['holder'] or 'nobody'} since {done['local']}.")
 
 
 @policy.command(name="set")
@@ -117,7 +117,7 @@ def set_policy(name: str, value: str, /, *, since: str | None = None) -> None:
         A date or moment in the company's zone; leave it out for now.
     """
     done = call("policy.set", name=name, value=value, since=since)
-    say(f"{done['name']} is {done['value']} from {done['since']} on.")
+    say(f"{done['name']} is {done['value']} from {done['local']} on.")
 
 
 def import_(kind: Literal["clients", "employees", "lines"], file: Path, /) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -14,6 +15,8 @@ from ingest.commands.calling import errors, fail, say, settings
 
 #: `-` is standard input, and a number may begin with a dash of its own.
 MayBeDash = Annotated[str, Parameter(allow_leading_hyphen=True)]
+
+OK, NOTE, WARN, FAIL = "ok", "note", "warn", "FAIL"
 
 if TYPE_CHECKING:
     from ingest.secrets import Secrets
@@ -104,12 +107,17 @@ def export(delivery: str, /, *, raw: Annotated[bool, Parameter(negative="")] = F
     """
     from sqlalchemy.exc import SQLAlchemyError
 
-    from ingest.custody.export import find, shown
+    from ingest.accounts import Book
+    from ingest.custody.export import find, shown, source_of
     from ingest.opening import log_readers
+    from ingest.secrets import BadKey, load_secrets
     from storage.database import Database
     from storage.log import LogUnavailable
 
     chosen = settings()
+    files = [chosen.log_file(name) for name in ("calls", "mail")]
+    if not chosen.database_url and not any(file.exists() for file in files):
+        fail("DELIVERY: nothing was kept yet; deliveries come once `keepline serve` runs")
     database = Database(chosen.main_url, writable=False)
     logs = log_readers(chosen)
     try:
@@ -118,7 +126,12 @@ def export(delivery: str, /, *, raw: Annotated[bool, Parameter(negative="")] = F
             fail(f"DELIVERY: there is no delivery {delivery}")
         kept, end = found
         if not raw:
-            print(json.dumps(shown(database, kept, end), ensure_ascii=False, indent=2))
+            book = None
+            with contextlib.suppress(BadKey):
+                book = Book(database, load_secrets(chosen.key_path), chosen.public_url)
+                book.refresh()
+            known = source_of(database, book, kept.source)
+            print(json.dumps(shown(known, kept, end), ensure_ascii=False, indent=2))
             return
         if kept.body is None:
             fail("its bytes have expired by policy")
@@ -145,9 +158,9 @@ def check(*, health: Annotated[bool, Parameter(negative="")] = False) -> None:
     if health:
         sys.exit(_health(chosen))
     problems = 0
-    for ok, text in _checks(chosen):
-        problems += not ok
-        say(f"{'ok  ' if ok else 'FAIL'}  {text}")
+    for mark, text in [*_checks(chosen), *_notes(chosen)]:
+        problems += mark == FAIL
+        say(f"{mark:4}  {text}")
     sys.exit(1 if problems else 0)
 
 
@@ -172,42 +185,52 @@ def _health(chosen: Settings) -> int:
         return 1
 
 
-def _checks(chosen: Settings) -> list[tuple[bool, str]]:
-    import sqlite3
-
+def _checks(chosen: Settings) -> list[tuple[str, str]]:
     from ingest.secrets import BadKey, load_secrets
 
-    found: list[tuple[bool, str]] = [(True, "settings: every value can be used")]
+    found = [(OK, "settings: every value can be used")]
     data = chosen.data_dir
     writable = os.access(data if data.exists() else data.absolute().parent, os.W_OK)
     mend = "" if writable else "; make it, or set data_dir"
-    found.append((writable, f"data_dir: {data} can be written{mend}"))
+    found.append((OK if writable else FAIL, f"data_dir: {data} can be written{mend}"))
     try:
         secrets = load_secrets(chosen.key_path)
-        found.append((True, f"key_file: key {secrets.key_id} in {chosen.key_path}"))
+        found.append((OK, f"key_file: key {secrets.key_id} in {chosen.key_path}"))
     except BadKey as error:
-        found.append((False, str(error)))
+        found.append((FAIL, str(error)))
         return found
     found.append(_database_check(chosen, secrets))
-    version = sqlite3.sqlite_version_info
-    if not chosen.database_url and version < (3, 51, 3):
+    return found
+
+
+def _notes(chosen: Settings) -> list[tuple[str, str]]:
+    """Return what an operator should know although the service would run with it."""
+    import sqlite3
+
+    from ingest.settings import unknown_variables
+
+    found = []
+    for name, nearest in unknown_variables(os.environ):
+        meant = f"; did you mean {nearest}?" if nearest else ""
+        found.append((WARN, f"{name}: there is no such setting, so it is ignored{meant}"))
+    if not chosen.database_url and sqlite3.sqlite_version_info < (3, 51, 3):
         found.append(
             (
-                True,
-                f"note: SQLite {sqlite3.sqlite_version} is older than 3.51.3, which mended a fault"
+                NOTE,
+                f"SQLite {sqlite3.sqlite_version} is older than 3.51.3, which mended a fault"
                 " with two writing connections; Keepline keeps to one",
             )
         )
     return found
 
 
-def _database_check(chosen: Settings, secrets: Secrets) -> tuple[bool, str]:
+def _database_check(chosen: Settings, secrets: Secrets) -> tuple[str, str]:
     from ingest.accounts import Book
     from storage.database import Database
     from storage.sources import load_mailboxes, load_sources
 
     if not chosen.database_url and not chosen.main_file.exists():
-        return False, "main database: not there yet; run `keepline init --zone ... --region ...`"
+        return FAIL, "main database: not there yet; run `keepline init --zone ... --region ...`"
     database = Database(chosen.main_url, writable=False)
     try:
         with database.read() as connection:
@@ -215,13 +238,13 @@ def _database_check(chosen: Settings, secrets: Secrets) -> tuple[bool, str]:
         book = Book(database, secrets, chosen.public_url)
         book.refresh()
     except Exception as error:
-        return False, f"main database: {type(error).__name__}; check database_url or data_dir"
+        return FAIL, f"main database: {type(error).__name__}; check database_url or data_dir"
     finally:
         database.close()
     unusable = len(sources) + len(boxes) - len(book.sources()) - len(book.mailboxes())
     if unusable:
-        return False, (
+        return FAIL, (
             f"main database: {unusable} source(s) or mailbox(es) cannot be opened with this key;"
             " restore the key file they were entered with, or enter them again"
         )
-    return True, f"main database: {len(sources)} source(s), {len(boxes)} mailbox(es)"
+    return OK, f"main database: {len(sources)} source(s), {len(boxes)} mailbox(es)"

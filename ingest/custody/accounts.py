@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -13,6 +13,7 @@ from ingest.accounts import account_of
 from ingest.custody.departures import find_employee
 from ingest.custody.office import Office
 from ingest.domain.contacts import ContactPoint, PointKind
+from ingest.domain.deliveries import Provider
 from ingest.domain.directory import BEGINNING, LineKind
 from ingest.domain.people import UserRole
 from ingest.local import Refused, Tell
@@ -64,9 +65,11 @@ def add_source(
         raise Refused("--name: use letters, digits, - and _; it becomes part of an address")
     unsigned = bool(config.get("unsigned_from"))
     wanted = dict(secrets)
-    _check_names(provider, known.secrets, wanted)
+    _check_secrets(known, wanted)
     _check_account(office, name, check_zone(zone), check_region(region), config)
     missing = [key for key in known.secrets if not wanted.get(key)]
+    if known.any_secret and len(missing) < len(known.secrets):
+        missing = []
     if missing and not unsigned:
         raise Refused(
             f"--secret: {provider} needs {', '.join(missing)}; give --secret {missing[0]}=VALUE,"
@@ -88,7 +91,9 @@ def add_source(
             at=office.clock(),
             by=office.by,
         )
-    return {"name": name, "url": f"{office.public_url}/hooks/{name}"}
+    # Of a provider that signs nothing the path itself is the secret: it is told this once.
+    hidden = "" if known.signs else f"/{wanted.get('path_token', '')}".rstrip("/")
+    return {"name": name, "url": f"{office.public_url}/hooks/{name}{hidden}"}
 
 
 def rotate_source(
@@ -97,7 +102,7 @@ def rotate_source(
     """Give a source new secrets; the ones before stay valid until `end_old`."""
     with office.database.write() as connection:
         stored = _source(sources.load_sources(connection), name)
-        _check_names(stored.provider, PROVIDERS[stored.provider].secrets, secrets)
+        _check_secrets(PROVIDERS[stored.provider], secrets)
         valid = office.secrets.open(stored.id, stored.sealed)
         if end_old:
             valid = valid[:1]
@@ -122,12 +127,17 @@ def rotate_source(
     return {"name": name, "valid": len(valid)}
 
 
-def _check_names(provider: str, known: Sequence[str], given: Mapping[str, str]) -> None:
+def _check_secrets(provider: Provider, given: Mapping[str, str]) -> None:
+    """Refuse secrets by which no request of that provider could ever be proved."""
+    known = ", ".join(provider.secrets)
     for name, value in given.items():
-        if name not in known:
-            raise Refused(f"--secret: {provider} has no {name}; it has {', '.join(known)}")
+        if name not in provider.secrets:
+            raise Refused(f"--secret: {provider.name} has no {name}; it has {known}")
         if not value:
-            raise Refused(f"--secret: {name} is empty; {provider} needs {', '.join(known)}")
+            raise Refused(f"--secret: {name} is empty; {provider.name} needs {known}")
+    problem = provider.secret_problem(given)
+    if problem is not None:
+        raise Refused(f"--secret: {problem}")
 
 
 def _check_account(

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ingest.custody.office import Office, end_of_day, moment
+from ingest.custody.office import Office, end_of_day, local_time, moment
 from ingest.domain.directory import Employee
 from ingest.local import Refused, Tell
 from storage import directory, facts
@@ -56,7 +56,7 @@ def leave(
         "employee": person.id,
         "name": person.name,
         "left_at": left_at.isoformat(),
-        "local": left_at.astimezone(zone).strftime("%Y-%m-%d %H:%M"),
+        "local": local_time(left_at, zone),
         "future": left_at > now,
         "undone": undo,
     }

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from ingest.custody.accounts import check_region, check_zone
 from ingest.custody.departures import find_employee
 from ingest.custody.imports import line_point
-from ingest.custody.office import Office, moment
+from ingest.custody.office import Office, local_time, moment
 from ingest.domain.directory import LineKind
 from ingest.local import Refused, Tell
 from storage import directory, facts
@@ -65,6 +65,7 @@ def assign_line(
         "address": point.value,
         "holder": employee.name if employee else None,
         "since": from_at.isoformat(),
+        "local": local_time(from_at, zone),
     }
 
 
@@ -75,17 +76,19 @@ def _guess(address: str, source: str) -> LineKind:
 
 
 def list_employees(office: Office, *, tell: Tell) -> list[dict[str, Any]]:
-    """Return every employee and whether they are here."""
+    """Return every employee, whether they are here, and when they left or will leave."""
     now = office.clock()
     with office.database.read() as connection:
         known = directory.load_directory(connection)
+        zone = office.zone(connection)
     return [
         {
             "id": person.id,
             "login": person.login,
             "name": person.name,
             "employed": person.employed_at(now),
-            "left_at": left.isoformat() if (left := person.left_at(now)) else None,
+            "left_at": local_time(left, zone) if (left := person.left_at(now)) else None,
+            "leaves_at": local_time(leaves, zone) if (leaves := person.leaves_at(now)) else None,
         }
         for person in sorted(known.employees.values(), key=lambda person: person.name)
     ]
@@ -100,15 +103,21 @@ def set_policy(
     now = office.clock()
     with office.database.write() as connection:
         said = _policy_value(connection, name, value)
+        zone = office.zone(connection)
         try:
-            from_at = moment(since, office.zone(connection)) if since else now
+            from_at = moment(since, zone) if since else now
         except ValueError as error:
             raise Refused("--since: write it like 2026-05-31 or 2026-05-31T18:00") from error
         try:
             directory.set_policy(connection, name, said, from_at=from_at, at=now, by=office.by)
         except facts.Conflict as error:
             raise Refused(_POLICY_VALUES) from error
-    return {"name": name, "value": said, "since": from_at.isoformat()}
+    return {
+        "name": name,
+        "value": said,
+        "since": from_at.isoformat(),
+        "local": local_time(from_at, zone),
+    }
 
 
 _POLICY_VALUES = (

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select
 
-from ingest.domain.deliveries import Delivery
+from ingest.accounts import Book
+from ingest.custody.masking import (
+    masked_body,
+    masked_headers,
+    masked_path,
+    masked_query,
+    secrets_of,
+)
+from ingest.domain.deliveries import Account, Delivery, Provider
 from ingest.telephony.providers import PROVIDERS
 from storage.database import Database
 from storage.log import LogReader
 from storage.tables import deliveries, sources
 from storage.wire import delivery_id
 
-MASK = "***"
-SHOWN = 64 * 1024  #: octets of a body shown at the most
-_SECRET_HEADERS = re.compile(r"signature|authorization|cookie|token|secret", re.IGNORECASE)
 _PLACE = re.compile(r"(calls|mail)-(\d+)-(\d+)")
 
 
@@ -42,26 +47,34 @@ def find(
     return None if found is None else (found, dict(end) if end is not None else None)
 
 
-def shown(database: Database, delivery: Delivery, end: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a delivery as JSON values, with the secret fields of its provider masked."""
+def source_of(database: Database, book: Book | None, name: str) -> tuple[Provider, Account] | None:
+    """Return a source, as well as it is known: without the key, at least its provider."""
+    if book is not None and name in book.sources():
+        return book.sources()[name]
     with database.read() as connection:
-        provider = str(
-            connection.scalar(
-                select(sources.c.provider).where(sources.c.name == delivery.source).limit(1)
-            )
+        provider = connection.scalar(
+            select(sources.c.provider).where(sources.c.name == name).limit(1)
         )
-    secret = PROVIDERS[provider].secret_fields if provider in PROVIDERS else ()
-    head = dict(delivery.head)
-    head["headers"] = [
-        [name, MASK if _SECRET_HEADERS.search(name) else value]
-        for name, value in head.get("headers", ())
-    ]
-    for part in ("url", "query"):
-        if head.get(part):
-            head[part] = masked(str(head[part]), secret)
-    body = None
-    if delivery.body is not None:
-        body = masked(delivery.body[:SHOWN].decode("utf-8", "replace"), secret)
+    found = PROVIDERS.get(str(provider))
+    return (found, Account(source=name)) if found else None
+
+
+def shown(
+    known: tuple[Provider, Account] | None, delivery: Delivery, end: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return a delivery as JSON values, without what proves its sender.
+
+    `known` is its source, where that can still be opened: then secrets are also known by value.
+    """
+    fields, values = secrets_of(known)
+    head = {name: value for name, value in delivery.head.items() if name != "url"}
+    if "headers" in head:
+        head["headers"] = [list(pair) for pair in masked_headers(delivery)]
+    if "path" in head:
+        head["path"] = masked_path(str(head["path"]))
+    if head.get("query"):
+        head["query"] = masked_query(str(head["query"]), fields, values)
+    body = None if delivery.body is None else masked_body(delivery.body, fields, values)
     return {
         "id": end["id"] if end else None,
         "place": delivery.id,
@@ -73,12 +86,3 @@ def shown(database: Database, delivery: Delivery, end: Mapping[str, Any] | None)
         "head": head,
         "body": body,
     }
-
-
-def masked(text: str, fields: Iterable[str]) -> str:
-    """Return the text with the values of these fields hidden, in a form or in JSON."""
-    for name in fields:
-        quoted = re.escape(name)
-        text = re.sub(rf"(^|[&?])({quoted})=[^&\s]*", rf"\1\2={MASK}", text)
-        text = re.sub(rf'("{quoted}"\s*:\s*)"(?:[^"\\]|\\.)*"', rf'\1"{MASK}"', text)
-    return text

@@ -63,6 +63,11 @@ def start_of_day(day: str, zone: ZoneInfo) -> datetime:
     return datetime.combine(datetime.fromisoformat(day).date(), time(), zone).astimezone(UTC)
 
 
+def local_time(at: datetime, zone: ZoneInfo) -> str:
+    """Return a moment as commands print it: to the minute in the company's zone, which is named."""
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M} {zone.key}"
+
+
 def moment(text: str, zone: ZoneInfo) -> datetime:
     """Return the moment that a person wrote: a date, or date and time, with or without a zone."""
     at = datetime.fromisoformat(text)

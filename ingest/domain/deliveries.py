@@ -112,6 +112,11 @@ class Delivery:
         return f"{self.log}-{self.partition}-{self.position}"
 
 
+def no_secret_problem(secrets: Mapping[str, str]) -> str | None:
+    """Find nothing wrong: any text may be a secret."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """What the server and the worker need to know of one PBX provider: pure functions."""
@@ -126,6 +131,8 @@ class Provider:
     secrets: tuple[str, ...] = ()  #: names of the secrets that a source of it needs
     any_secret: bool = False  #: True: one of `secrets` is enough, as by the provider's platform
     signs: bool = True  #: False: signs nothing, so its path needs an unguessable part
+    secret_problem: Callable[[Mapping[str, str]], str | None] = no_secret_problem
+    #: of secrets by which no request could ever be proved: the sentence that says how to mend them
 
 
 def request_of(delivery: Delivery) -> HookRequest:

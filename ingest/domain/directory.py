@@ -63,6 +63,12 @@ class Employee:
                 was_employed, left = False, change.from_at
         return left
 
+    def leaves_at(self, at: datetime) -> datetime | None:
+        """Return the next departure that is still to come at that moment; None: there is none."""
+        return next(
+            (it.from_at for it in self.employment if it.from_at > at and not it.employed), None
+        )
+
 
 class LineKind(StrEnum):
     """What a line is."""

@@ -26,6 +26,7 @@ class Context:
     zone: Callable[[], ZoneInfo]  #: of the company: pages show its times; may ask the database
     sources: Callable[[], Sources]
     door: Callable[[], Mapping[str, Any]] = dict  #: `DoorCounters.snapshot()`
+    trouble: Callable[[], str | None] = lambda: None  #: why the edges take nothing in, if so
     mailboxes: Callable[[], Mapping[str, MailboxState]] = dict  #: by mailbox id
     logs: Mapping[str, LogReader] = field(default_factory=dict)
     replay: Callable[[Sequence[str]], int]  #: deliveries' ids in main -> how many were read

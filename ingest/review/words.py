@@ -61,6 +61,11 @@ CLOSED_WHY: Mapping[str, str] = {
     "handed_over": _("handed over"),
     "reached": _("the client was reached"),
 }
+CLOSED_AS: Mapping[str, str] = {
+    "called_back": _("called back"),
+    "called_back_late": _("called back late"),
+    "client_reached_us": _("client reached us"),
+}
 CAUSES: Mapping[str, str] = {
     "unknown": _("Unknown"),
     "ambiguous": _("Several holders"),

@@ -63,7 +63,7 @@ def fold(reports: Iterable[Report]) -> Call:
     outcome = _outcome(facts, state, answered)
     caller = _first(spoken, lambda event: event.caller)
     callee = _first(spoken, lambda event: event.callee)
-    far_side = {Direction.OUTBOUND: callee, Direction.INTERNAL: None}.get(direction, caller)
+    far_side = _far_side(direction, caller, callee)
     agents = [fact for fact in facts if agent_of(fact) not in (None, far_side)]
     answered_at = _answered_at(facts, moments, outcome)
     call = Call(
@@ -136,6 +136,13 @@ def _direction(facts: Sequence[Fact]) -> Direction | None:
     told = [fact for fact in facts if fact.event.direction]
     with_client = [fact for fact in told if fact.event.direction is not Direction.INTERNAL]
     return _first(_by_authority(with_client or told, None), lambda event: event.direction)
+
+
+def _far_side(direction: Direction | None, caller: str | None, callee: str | None) -> str | None:
+    """Return who is no telephone of ours, whatever a report says; colleagues have no far side."""
+    if direction is Direction.INTERNAL:
+        return None
+    return callee if direction is Direction.OUTBOUND else caller
 
 
 def _by_authority(facts: Sequence[Fact], direction: Direction | None) -> list[Fact]:

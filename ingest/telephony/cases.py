@@ -24,6 +24,7 @@ PROVIDER_OF = {
     "fusionpbx": "freeswitch",
     "standard-webhooks": "generic",
     "zammad-generic": "zammad",
+    "zoom-phone": "zoom_phone",
 }
 #: Region of national numbers where a case does not name one.
 REGION_OF = {

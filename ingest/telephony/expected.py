@@ -134,6 +134,8 @@ class View:
     def _fits(self, name: str, wanted: Any, found: object) -> bool:
         if wanted is None:
             return found is None
+        if name in PEOPLE:
+            wanted = self.people(wanted) if isinstance(wanted, list) else self.person(wanted)
         if name in ANY_OF:
             return bool(found in wanted)
         if name in IN_NO_ORDER and isinstance(found, list):
@@ -267,6 +269,10 @@ Reader = Callable[[View, Call, Seen | None], Any]
 
 #: Words whose value is a list of which any entry will do.
 ANY_OF = frozenset({"from_e164_in", "outcome_in"})
+#: Words whose value is employees, by their key or by the provider's own identity for them.
+PEOPLE = frozenset(
+    {"employee_ext", "employee_id", "participants_ext", "participants", "handled_by", "rung_exts"}
+)
 #: Words whose value is a list in no order: telephones that ring at once.
 IN_NO_ORDER = frozenset({"rung_exts"})
 #: Words whose value is one of the call's ids.

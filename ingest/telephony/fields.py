@@ -169,6 +169,12 @@ def formatted(
     return min(readings, key=lambda reading: abs(reading - near))
 
 
+def local_time(fields: Fields, name: str, zone: ZoneInfo, near: datetime) -> datetime | None:
+    """Return a moment sent as `2026-11-18 10:00:00`, with or without a fraction, read in `zone`."""
+    fraction = ".%f" if "." in (text(fields, name) or "") else ""
+    return formatted(fields, name, "%Y-%m-%d %H:%M:%S" + fraction, zone, near)
+
+
 def later(moment: datetime | None, by_s: float | None) -> datetime | None:
     """Return the moment so many seconds later; None if either is unknown."""
     if moment is None or by_s is None:

@@ -13,6 +13,7 @@ from storage.tables import users
 from tests.commands.conftest import Keepline
 
 SECRET = "whsec_VmFtR6lTsICZaT42nynHrwbKmmtyGcmWKWxKWDzhR90="  # invented
+OTHER_SECRET = SECRET.replace("VmFt", "WmFt")
 PASSWORD = "correct horse battery"
 GENERIC = ("--provider", "generic", "--zone", "Europe/Moscow", "--region", "RU")
 ADD = ("source", "add", "office", *GENERIC)
@@ -29,12 +30,12 @@ def test_a_source_is_added_and_its_address_printed(company: Keepline) -> None:
 def test_no_secret_is_ever_printed_or_stored_in_clear(company: Keepline) -> None:
     said = company.fine(*ADD, "--secret", "secret=-", typed=f"{SECRET}\n")
     said += company.fine("source", "list")
-    said += company.fine("source", "rotate", "office", "--secret", f"secret={SECRET}2")
+    said += company.fine("source", "rotate", "office", "--secret", f"secret={OTHER_SECRET}")
     said += company.fine(*MAILBOX, typed=f"{PASSWORD}\n")
     said += company.fine("mailbox", "list")
 
     stored = b"".join(path.read_bytes() for path in (company.folder / "data").glob("main.db*"))
-    for secret in (SECRET, PASSWORD):
+    for secret in (SECRET, OTHER_SECRET, PASSWORD):
         assert secret not in said
         assert secret.encode() not in stored
 
@@ -72,7 +73,7 @@ def test_two_sets_of_secrets_are_valid_until_the_old_one_is_ended(company: Keepl
         ),
         (
             ("source", "add", "x", "--provider", "acme", *GENERIC[2:]),
-            "--provider: acme is none of generic, mango",
+            "--provider: acme is none of ",
         ),
         (("source", "add", "a/b", *GENERIC), "--name: use letters, digits, - and _"),
         (

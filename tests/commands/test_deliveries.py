@@ -85,8 +85,11 @@ def test_export_names_a_delivery_that_is_not_there(kept: Keepline) -> None:
         assert f"DELIVERY: there is no delivery {name}" in kept.refused("export", name)
 
 
-def test_export_before_anything_is_there_says_so(keepline: Keepline) -> None:
-    assert "cannot be read" in keepline.refused("export", "calls-0-1")
+@pytest.mark.parametrize("delivery", ["calls-0-17", "6f1d6a52-0d4b-5b0e-9a53-5c2b9f5f7d11"])
+def test_export_before_anything_was_kept_says_so(keepline: Keepline, delivery: str) -> None:
+    assert "DELIVERY: nothing was kept yet" in keepline.refused("export", delivery)
+    keepline.fine("init", "--zone", "UTC", "--region", "NL")
+    assert "DELIVERY: nothing was kept yet" in keepline.refused("export", delivery)
 
 
 def _shown(kept: Keepline, name: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def test_who_leaves_is_a_login_or_any_part_of_a_name_that_one_person_has(
     company: Keepline, who: str
 ) -> None:
     said = company.fine("employee", "leave", who, "--on", "2026-05-31")
-    assert said.startswith("Анна Иванова left at 2026-06-01 00:00.")
+    assert said.startswith("Анна Иванова left at 2026-06-01 00:00 Europe/Moscow.")
 
 
 def test_who_leaves_may_be_an_id(company: Keepline) -> None:
@@ -54,6 +54,20 @@ def test_the_future_is_allowed_and_said(company: Keepline) -> None:
     )
 
 
+def test_the_list_says_who_left_and_who_will_leave_in_the_company_s_zone(
+    company: Keepline,
+) -> None:
+    company.fine("employee", "leave", "ivanova", "--on", "2026-05-31")
+    company.fine("employee", "leave", "petrov", "--on", "2100-12-31")
+
+    head, *rows = company.fine("employee", "list").splitlines()
+
+    cells = {row.split()[0]: row for row in rows}
+    assert cells["ivanova"].index("2026-06-01 00:00 Europe/Moscow") == head.index("left_at")
+    assert cells["petrov"].index("2101-01-01 00:00 Europe/Moscow") == head.index("leaves_at")
+    assert "Europe" not in cells["ppetrov"]
+
+
 def test_a_departure_is_taken_back_and_only_once(company: Keepline) -> None:
     company.fine("employee", "leave", "ivanova", "--on", "2026-05-31")
 
@@ -82,7 +96,7 @@ def test_a_line_is_given_to_somebody_from_a_date_on(company: Keepline) -> None:
     said = company.fine(
         "line", "assign", "8 916 000-00-01", "--to", "petrov", "--since", "2026-06-01"
     )
-    assert said == "+79160000001 is held by Пётр Петров since 2026-05-31T21:00:00+00:00.\n"
+    assert said == "+79160000001 is held by Пётр Петров since 2026-06-01 00:00 Europe/Moscow.\n"
 
 
 def test_a_line_may_be_held_by_nobody_and_a_new_one_is_made(company: Keepline) -> None:
@@ -107,7 +121,7 @@ def test_a_line_that_cannot_be_assigned_is_refused_with_the_reason(
 
 def test_a_rule_is_set_from_a_moment_on(company: Keepline) -> None:
     said = company.fine("policy", "set", "history_after", "1209600", "--since", "2026-06-01")
-    assert said == "history_after is 1209600 from 2026-05-31T21:00:00+00:00 on.\n"
+    assert said == "history_after is 1209600 from 2026-06-01 00:00 Europe/Moscow on.\n"
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,35 @@ def test_a_settings_file_that_is_no_toml_is_named(keepline: Keepline) -> None:
     assert "line 1" in said.err
 
 
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("KEEPLINE_PUBLIC_URI", "did you mean KEEPLINE_PUBLIC_URL?"),
+        ("KEEPLINE_DATADIR", "did you mean KEEPLINE_DATA_DIR?"),
+        ("KEEPLINE_CONFG", "did you mean KEEPLINE_CONFIG?"),
+        ("KEEPLINE_ZZZZ", "KEEPLINE_ZZZZ: there is no such setting, so it is ignored\n"),
+    ],
+)
+def test_check_warns_of_a_variable_that_is_no_setting(
+    keepline: Keepline, name: str, sentence: str
+) -> None:
+    keepline.fine("init", "--zone", "UTC", "--region", "NL")
+    keepline.monkeypatch.setenv(name, "x")
+
+    said = keepline.fine("check")
+
+    assert f"warn  {name}: there is no such setting, so it is ignored" in said
+    assert sentence in said
+
+
+def test_check_warns_of_no_variable_that_is_a_setting(keepline: Keepline) -> None:
+    keepline.fine("init", "--zone", "UTC", "--region", "NL")
+    keepline.monkeypatch.setenv("keepline_log_level", "info")
+    keepline.monkeypatch.setenv("KEEPLINE_CONFIG", keepline.file("other.toml", ""))
+
+    assert "no such setting" not in keepline.fine("check")
+
+
 def test_two_processes_can_be_set_by_a_variable(keepline: Keepline) -> None:
     keepline.monkeypatch.setenv("KEEPLINE_PROCESSES", "2")
     assert keepline.settings.processes == 2

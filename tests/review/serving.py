@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ from ingest.review.passwords import hash_password
 from ingest.review.site import build_site
 from ingest.telephony.providers import PROVIDERS
 from storage import facts, people
+from storage.log import LogReader
 from storage.log_sqlite import SqliteLog
 from storage.tables import sources
 from tests.world import NOW, World, day, delivery_of, region, sqlite_world
@@ -251,7 +252,12 @@ def add_people(world: World, employee: str | None = None) -> None:
 
 @contextlib.asynccontextmanager
 async def serving(
-    world: World, *, logs: Path | None = None, port: int | None = None
+    world: World,
+    *,
+    logs: Path | None = None,
+    port: int | None = None,
+    trouble: str | None = None,
+    more_logs: Mapping[str, LogReader] | None = None,
 ) -> AsyncIterator[Site]:
     """Serve the site over that company until the block ends."""
     log = kept_bytes(logs) if logs else None
@@ -293,7 +299,8 @@ async def serving(
                 mailbox=f"box-{ANNA_BOX}", paused="the password was refused three times"
             ),
         },
-        logs={"calls": log} if log else {},
+        trouble=lambda: trouble,
+        logs={**({"calls": log} if log else {}), **(more_logs or {})},
         replay=replay,
     )
     app = web.Application()

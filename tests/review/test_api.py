@@ -296,6 +296,7 @@ async def test_an_interaction_is_told_with_its_fields(house: House) -> None:
         "decided_status": None,
         "closed_at": None,
         "closed_by": None,
+        "closed_as": None,
         "outcome": None,
         "talk_s": None,
         "own_line": {"id": house.ids["office"], "kind": "sim", "address": OFFICE, "name": ""},

@@ -101,7 +101,7 @@ async def test_a_check_that_hangs_is_not_waited_for_and_not_begun_twice() -> Non
         release.set()
 
     assert begun == [1]
-    assert took < 2.0  # five times 40 ms, on a machine that may be busy
+    assert took < 5.0  # five times 40 ms, on a machine that may be busy; it hangs for 10 s
 
 
 async def test_alive_whatever_the_checks_say() -> None:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from aiohttp import ClientResponse, ClientSession, CookieJar
 
+from ingest.domain.calls import CallEvent, CallStage
+from ingest.review.metrics import Lag
+from ingest.review.pages.sources import together
+from storage import wire
+from storage.log import Mark
+from storage.log_sqlite import open_reader
 from tests.review.serving import (
     ANNA_SIM,
+    BORIS_SIM,
+    OFFICE,
     PASSWORD,
     UNKNOWN,
     Company,
@@ -285,6 +294,88 @@ async def test_sources_show_what_the_door_counted_and_which_mailbox_is_paused(
     assert "12,431" in page
     assert "the timestamp is 412 s old" in page
     assert "the password was refused three times" in page
+
+
+async def test_sources_show_what_is_kept_and_not_recorded_yet(vera: Browser, site: Site) -> None:
+    behind = await vera.text("/sources")
+    with site.world.database.write() as connection:
+        epoch = site.context.logs["calls"].bounds(0).epoch
+        wire.move(connection, "calls", Mark(partition=0, epoch=epoch, position=3, key="broken-2"))
+    recorded = await vera.text("/sources")
+
+    assert "3 kept, not recorded yet" in behind
+    assert "33:00:00 behind" in behind  # since 19 May, 03:00
+    assert "all that was kept is recorded" in recorded
+    assert "not recorded yet" not in recorded
+
+
+def test_the_lag_of_a_log_is_that_of_all_its_partitions() -> None:
+    found = together(
+        [
+            Lag(log="mail", partition=0, rows=2, seconds=40.0),
+            Lag(log="mail", partition=1, rows=0, seconds=0.0),
+            Lag(log="mail", partition=2, rows=5, seconds=7.0),
+        ]
+    )
+
+    assert (found.rows, found.seconds) == (7, 40.0)
+
+
+async def test_sources_say_what_keeps_the_edges_and_a_log_that_cannot_be_read(
+    tmp_path: Path,
+) -> None:
+    world = sqlite_world(tmp_path)
+    add_people(world)
+    missing = open_reader(tmp_path / "mail.log.db", name="mail")
+    async with (
+        serving(
+            world, trouble="calls: the disk is nearly full", more_logs={"mail": missing}
+        ) as site,
+        ClientSession(cookie_jar=CookieJar(unsafe=True)) as http,
+    ):
+        person = Browser(site, http)
+        await person.signs_in("vera")
+        page = await person.text("/sources")
+
+    assert "calls: the disk is nearly full" in page
+    assert "the log cannot be read" in page
+
+
+async def test_a_call_whose_end_is_unknown_says_so_and_has_no_sign_of_a_missed_one(
+    vera: Browser, site: Site
+) -> None:
+    touch = site.world.call("+74957000003", OFFICE, day(20, 11), key="lost", ended=False)
+    given_up = CallEvent(call_keys=("lost",), stage=CallStage.STALE, occurred_at=day(20, 11, 50))
+    site.world.report(given_up, day(20, 11, 50))
+
+    before, _, row = (await vera.text("/interactions")).partition(f'data-row="{touch}"')
+    page = await vera.text(f"/interactions/{touch}")
+
+    assert "#call-in" in before.rpartition("<li")[2]
+    assert "Incoming, end unknown" in row.partition("</li>")[0]
+    assert "Incoming, end unknown" in page
+    assert "To call back" in await vera.text("/")
+
+
+@pytest.mark.parametrize(
+    ("began", "out", "said"),
+    [
+        (day(20, 9), True, "called back"),
+        (day(20, 9), False, "client reached us"),
+        (day(18, 9), True, "called back late"),
+    ],
+)
+async def test_a_missed_call_says_how_it_was_closed(
+    vera: Browser, site: Site, began: datetime, out: bool, said: str
+) -> None:
+    missed = site.world.call("+74957000011", OFFICE, began)
+    site.world.call("+74957000011", BORIS_SIM, day(20, 11), talk=60, out=out)
+
+    page = await vera.text(f"/interactions/{missed}")
+    listed = await vera.text("/interactions?number=%2B74957000011")
+
+    assert f"<dd>{said}, <time" in page
+    assert f"{said}</span>" in listed
 
 
 async def test_an_empty_house_says_what_to_do(tmp_path: Path) -> None:

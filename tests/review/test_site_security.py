@@ -14,7 +14,8 @@ import pytest
 from aiohttp import ClientSession, CookieJar, web
 from sqlalchemy import func, select, update
 
-from ingest.review import csrf, mailview, masking
+from ingest.custody import masking
+from ingest.review import csrf, mailview
 from ingest.review.context import Context
 from ingest.review.passwords import (
     AT_ONCE,

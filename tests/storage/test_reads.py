@@ -333,6 +333,50 @@ def test_a_call_closed_by_a_later_one_says_by_which(world: World) -> None:
     assert found.default_status is Status.CALLBACK_DUE
 
 
+@pytest.mark.parametrize(
+    ("after", "out", "closed_as"),
+    [
+        (timedelta(hours=24), True, "called_back"),
+        (timedelta(hours=24, seconds=1), True, "called_back_late"),
+        (timedelta(hours=1), False, "client_reached_us"),
+        (timedelta(days=3), False, "client_reached_us"),
+    ],
+)
+def test_a_call_closed_by_a_later_one_says_what_that_one_was(
+    world: World, after: timedelta, out: bool, closed_as: str
+) -> None:
+    anna = world.employee("Anna")
+    world.line(ANNAS, anna)
+    world.client("Shop", SHOP, primary=anna)
+    missed = world.call(SHOP, ANNAS, day(11))
+    world.call(SHOP, ANNAS, day(11) + after, talk=60.0, out=out)
+
+    with world.reading() as connection:
+        found = reads.interaction(connection, BOSS, missed, now=NOW)
+
+    assert found is not None
+    assert found.closed_as == closed_as
+
+
+def test_neither_an_open_call_nor_an_answered_mail_was_called_back(world: World) -> None:
+    anna = world.employee("Anna")
+    world.line(ANNAS, anna)
+    world.line("anna@ours.example", anna)
+    world.client("Shop", SHOP, "buyer@shop.example", primary=anna)
+    mail = world.mail("buyer@shop.example", ("anna@ours.example",), day(11))
+    world.call(SHOP, ANNAS, day(12), talk=60.0, out=True)
+    missed = world.call(SHOP, ANNAS, day(13))
+
+    with world.reading() as connection:
+        answered = reads.interaction(connection, BOSS, mail, now=NOW)
+        waiting = reads.interaction(connection, BOSS, missed, now=NOW)
+
+    assert answered is not None
+    assert waiting is not None
+    assert (answered.status, answered.closed_as) == (Status.DONE, None)
+    assert (waiting.status, waiting.closed_as) == (Status.CALLBACK_DUE, None)
+
+
 def test_the_text_of_a_mail_is_shown_to_whom_the_mail_is(company: Company) -> None:
     world = company.world
     mail = company.keys["both"]
@@ -746,7 +790,7 @@ def test_a_foreign_touch_that_closed_a_shared_one_is_not_named(world: World) -> 
     assert to_anna is not None
     assert to_boris is not None
     assert to_boris.closed_by == call
-    assert (to_anna.closed_by, to_anna.closed_at) == (None, None)
+    assert (to_anna.closed_by, to_anna.closed_at, to_anna.closed_as) == (None, None, None)
 
 
 def test_a_manager_without_clients_or_employee_sees_no_client_at_all(company: Company) -> None:

@@ -70,7 +70,6 @@ def page() -> Iterator[Page]:
         page.set_default_timeout(SEEN_MS)
         expect.set_options(timeout=SEEN_MS)
         yield page
-        expect.set_options(timeout=5_000)  # as it was: it is one for all tests
         browser.close()
 
 

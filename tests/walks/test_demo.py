@@ -62,7 +62,7 @@ def until(words: str, lines: Iterable[str]) -> Iterator[str]:
 @needs_pymap
 def test_the_story_comes_out_as_it_must() -> None:
     with a_demo("--seconds", "20") as process:
-        said, complaints = process.communicate(timeout=60)
+        said, complaints = process.communicate(timeout=100)
 
     lines = said.splitlines()
     assert process.returncode == 0, said + complaints

@@ -20,7 +20,7 @@ from tests.harness.service import Service, a_service
 pytestmark = [pytest.mark.walk, pytest.mark.postgres]
 
 REFUSED_WITHIN_S = 5.0  #: the first to notice waits for the deadline; the next are refused at once
-AT_ONCE_S = 0.5
+AT_ONCE_S = 2.0  #: far below that deadline, on a machine that may be busy
 
 
 def test_killed_under_load_and_without_its_database_for_a_while_nothing_is_lost(

@@ -9,9 +9,10 @@ import structlog
 from aiohttp import web
 from sqlalchemy import Connection
 
+from ingest.custody import masking
 from ingest.domain.deliveries import Delivery, End
 from ingest.domain.people import Viewer
-from ingest.review import masking, show
+from ingest.review import show
 from ingest.review.web import NotFound, Visit, redirect
 from ingest.review.words import ngettext
 from storage import pages, reads
@@ -103,7 +104,7 @@ def _head(kept: Delivery, fields: tuple[str, ...], values: tuple[str, ...]) -> s
         return ""
     query = masking.masked_query(str(head.get("query", "")), fields, values)
     # What follows the source's name may be the unguessable part that proves the sender.
-    path = f"/hooks/{kept.source}" + (f"/{masking.MASK}" if head.get("path") else "")
+    path = f"/hooks/{kept.source}{masking.masked_path(head.get('path', ''))}"
     first = f"{head['method']} {path}" + (f"?{query}" if query else "")
     return "\n".join([first, *(f"{name}: {value}" for name, value in masking.masked_headers(kept))])
 

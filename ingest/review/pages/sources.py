@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
@@ -10,8 +12,11 @@ from sqlalchemy import Connection
 
 from ingest.domain.people import Viewer
 from ingest.review import show
+from ingest.review.context import Context
+from ingest.review.metrics import Lag, lags
 from ingest.review.web import Visit
 from storage import pages, reads
+from storage.log import LogUnavailable
 
 MOST = 500  #: shown of each
 
@@ -28,13 +33,38 @@ async def page(visit: Visit) -> web.Response:
 
     # Both may ask another process, so not here in the loop.
     door = await asyncio.to_thread(visit.context.door)
+    trouble = await asyncio.to_thread(visit.context.trouble)
     states = await asyncio.to_thread(visit.context.mailboxes)
+    behind = await asyncio.to_thread(_behind, visit.context, visit.now)
     return await show.page(
         visit,
         "sources.html",
         area="sources",
         counters=door.get("sources", {}),
         unknown=door.get("unknown", 0),
+        trouble=trouble,
         states=states,
+        behind=behind,
         **await visit.read(ask),
+    )
+
+
+def _behind(context: Context, now: datetime) -> dict[str, Lag | None]:
+    """Return how far the worker is behind each delivery log; None: that log cannot be read."""
+    found: dict[str, Lag | None] = {}
+    for name, log in context.logs.items():
+        try:
+            found[name] = together(lags(context.database, {name: log}, now))
+        except LogUnavailable:
+            found[name] = None
+    return found
+
+
+def together(partitions: Sequence[Lag]) -> Lag:
+    """Return the lag of a whole log: the rows of all its partitions, and the longest wait."""
+    return Lag(
+        log=partitions[0].log,
+        partition=0,
+        rows=sum(lag.rows for lag in partitions),
+        seconds=max(lag.seconds for lag in partitions),
     )

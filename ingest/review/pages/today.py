@@ -21,7 +21,7 @@ from storage.reads import FlagFilter, FlagOrder, FlagView, InteractionFilter, In
 COUNTERS = {
     "flags_open": (_("Open flags"), "/flags", True),
     "unmatched": (_("Unmatched contacts"), "/unmatched", False),
-    "callback_due": (_("Missed, not called back"), None, False),
+    "callback_due": (_("To call back"), None, False),
     "awaiting_reply": (_("Mails awaiting reply"), None, False),
     "needs_comment": (_("Calls without a comment"), None, False),
     "not_reached": (_("Not reached"), None, False),

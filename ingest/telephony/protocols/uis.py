@@ -8,7 +8,6 @@ Facts: planfix.com/ru/help (Integration with UIS); andrey149502/comagic-api; bzd
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from ingest.domain.calls import CallEvent, CallStage, Direction, Outcome
@@ -20,7 +19,7 @@ from ingest.domain.deliveries import (
     Receipt,
     UnreadableDelivery,
 )
-from ingest.telephony.fields import Fields, formatted, required, seconds, text, url, word
+from ingest.telephony.fields import Fields, local_time, required, seconds, text, url, word
 from ingest.telephony.request import sent_fields
 from ingest.telephony.signatures import require_path_token
 
@@ -45,7 +44,6 @@ DIRECTION_OF = {
 }
 DIRECTIONS = {"in": Direction.INBOUND, "out": Direction.OUTBOUND}
 YES = ("true", "1")
-TIME = "%Y-%m-%d %H:%M:%S"  #: with or without thousandths, in the account's zone
 
 
 def verify(request: HookRequest, account: Account) -> None:
@@ -74,7 +72,7 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
         CallEvent(
             call_keys=(required(fields, "call_session_id"),),
             stage=stage,
-            occurred_at=_moment(fields, account, request.received_at),
+            occurred_at=local_time(fields, "notification_time", account.zone, request.received_at),
             **_parties(fields, _direction(fields, name)),
             **told,
         )
@@ -84,11 +82,6 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
 def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
     """Say 200: the service reads nothing."""
     return HookResponse()
-
-
-def _moment(fields: Fields, account: Account, near: datetime) -> datetime | None:
-    fraction = ".%f" if "." in (text(fields, "notification_time") or "") else ""
-    return formatted(fields, "notification_time", TIME + fraction, account.zone, near)
 
 
 def _direction(fields: Fields, name: str) -> Direction | None:
@@ -106,7 +99,7 @@ def _parties(fields: Fields, direction: Direction | None) -> dict[str, Any]:
         "callee": contact if outbound else None,
         "withheld": contact is None and direction is Direction.INBOUND,
         "line": text(fields, "virtual_phone_number"),
-        "agent": text(fields, "last_talked_employee_id") or text(fields, "employee_id"),
+        "agent": text(fields, "employee_id"),
         "leg": text(fields, "leg_id"),
     }
 

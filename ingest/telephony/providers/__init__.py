@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ingest.domain.deliveries import Provider
+from ingest.telephony.providers.aircall import AIRCALL
+from ingest.telephony.providers.bandwidth import BANDWIDTH
+from ingest.telephony.providers.dialpad import DIALPAD
 from ingest.telephony.providers.exolve_vats import EXOLVE_VATS
 from ingest.telephony.providers.freeswitch import FREESWITCH
 from ingest.telephony.providers.generic import GENERIC
@@ -13,14 +16,26 @@ from ingest.telephony.providers.megafon import MEGAFON
 from ingest.telephony.providers.mts_vats import MTS_VATS
 from ingest.telephony.providers.novofon import NOVOFON
 from ingest.telephony.providers.onlinepbx import ONLINEPBX
+from ingest.telephony.providers.placetel import PLACETEL
+from ingest.telephony.providers.plivo import PLIVO
+from ingest.telephony.providers.ringcentral import RINGCENTRAL
 from ingest.telephony.providers.rostelecom import ROSTELECOM
+from ingest.telephony.providers.signalwire import SIGNALWIRE
+from ingest.telephony.providers.sipgate import SIPGATE
 from ingest.telephony.providers.sipuni import SIPUNI
+from ingest.telephony.providers.telnyx import TELNYX
 from ingest.telephony.providers.telphin import TELPHIN
 from ingest.telephony.providers.twilio import TWILIO
 from ingest.telephony.providers.uis import UIS
+from ingest.telephony.providers.vonage import VONAGE
 from ingest.telephony.providers.zadarma import ZADARMA
+from ingest.telephony.providers.zammad import ZAMMAD
+from ingest.telephony.providers.zoom_phone import ZOOM_PHONE
 
 PROVIDERS: Mapping[str, Provider] = {
+    "aircall": AIRCALL,
+    "bandwidth": BANDWIDTH,
+    "dialpad": DIALPAD,
     "exolve_vats": EXOLVE_VATS,
     "freeswitch": FREESWITCH,
     "generic": GENERIC,
@@ -29,10 +44,19 @@ PROVIDERS: Mapping[str, Provider] = {
     "mts_vats": MTS_VATS,
     "novofon": NOVOFON,
     "onlinepbx": ONLINEPBX,
+    "placetel": PLACETEL,
+    "plivo": PLIVO,
+    "ringcentral": RINGCENTRAL,
     "rostelecom": ROSTELECOM,
+    "signalwire": SIGNALWIRE,
+    "sipgate": SIPGATE,
     "sipuni": SIPUNI,
+    "telnyx": TELNYX,
     "telphin": TELPHIN,
     "twilio": TWILIO,
     "uis": UIS,
+    "vonage": VONAGE,
     "zadarma": ZADARMA,
+    "zammad": ZAMMAD,
+    "zoom_phone": ZOOM_PHONE,
 }

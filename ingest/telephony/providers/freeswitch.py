@@ -23,7 +23,7 @@ from ingest.domain.deliveries import (
     Provider,
     Receipt,
 )
-from ingest.telephony.fields import Fields, required, text
+from ingest.telephony.fields import required, text
 from ingest.telephony.protocols import json_cdr
 from ingest.telephony.protocols.callers import is_extension, shown
 from ingest.telephony.protocols.cdr_facts import (

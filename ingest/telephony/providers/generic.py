@@ -167,6 +167,14 @@ def _decoded(secret: str) -> bytes | None:
     return octets if len(octets) >= SHORTEST_SECRET else None
 
 
+def secret_problem(secrets: Mapping[str, str]) -> str | None:
+    """Name the form of a secret, where one is given by which no request can be proved."""
+    secret = secrets.get("secret")
+    if secret is None or _decoded(secret) is not None:
+        return None
+    return f"secret could prove nothing; write whsec_ and base64 of {SHORTEST_SECRET} to 64 octets"
+
+
 def _signed_at(request: HookRequest) -> datetime:
     sent = request.header("webhook-timestamp") or ""
     if not (sent.isascii() and sent.isdigit() and len(sent) <= 10):
@@ -181,4 +189,5 @@ GENERIC = Provider(
     parse=parse,
     answer=answer,
     secrets=("secret",),
+    secret_problem=secret_problem,
 )

@@ -34,9 +34,8 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
 
 def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
     """Echo the old cabinet's check of the address; else say nothing."""
-    return uis.answer(request, account, receipt) if _is_new(request) else notify.answer(
-        request, account, receipt
-    )
+    answering = uis.answer if _is_new(request) else notify.answer
+    return answering(request, account, receipt)
 
 
 def _is_new(request: HookRequest) -> bool:

@@ -92,7 +92,11 @@ def _parties(fields: Fields, direction: Direction | None) -> dict[str, Any]:
         case Direction.OUTBOUND:
             return told | {"callee": callee, "agent": _extension(caller)}
         case Direction.INBOUND:
-            return told | {"caller": caller, "withheld": caller is None, "agent": _extension(callee)}
+            return told | {
+                "caller": caller,
+                "withheld": caller is None,
+                "agent": _extension(callee),
+            }
         case _:
             return told | {"caller": caller, "callee": callee, "agent": _extension(callee)}
 

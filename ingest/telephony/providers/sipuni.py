@@ -73,7 +73,7 @@ def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResp
 def _parties(fields: Fields) -> dict[str, Any]:
     """Return direction and sides, by whose telephone is at which end."""
     caller, callee = _extension(fields, "src"), _extension(fields, "dst")
-    if caller and callee or text(fields, "is_inner_call") == "1":
+    if (caller and callee) or text(fields, "is_inner_call") == "1":
         told = {"caller": caller, "callee": callee, "agent": callee}
         return told | {"direction": Direction.INTERNAL}
     if caller:

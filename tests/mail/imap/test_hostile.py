@@ -149,9 +149,9 @@ async def test_the_end_of_the_connection_in_idle_is_noticed_at_once(
     server.answers["IDLE"] = once(bad, default("IDLE"))
 
     async with office.following(a_mailbox(server)):
-        await office.until(lambda: reason in errors(office), within_s=2)
+        await office.until(lambda: reason in errors(office))
         server.deliver(1, a_mail(1))
-        await office.until(lambda: office.uids() == [1], within_s=2)
+        await office.until(lambda: office.uids() == [1])
 
 
 async def test_goodbye_instead_of_a_greeting_tells_its_reason(office: Office, serve: Serve) -> None:

@@ -51,5 +51,5 @@ async def test_pymap_is_followed(office: Office, pymap: int) -> None:
             )
         )
         await asyncio.to_thread(append, pymap, a_mail(1))
-        await office.until(lambda: a_mail(1) in [row.body for row in office.kept()], within_s=3)
+        await office.until(lambda: a_mail(1) in [row.body for row in office.kept()])
     assert {row.head["folder"] for row in office.kept()} == {"INBOX", "Sent"}

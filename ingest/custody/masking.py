@@ -1,4 +1,4 @@
-"""Raw bytes as a page may show them: without what proves a sender.
+"""Raw bytes as a page or an export may show them: without what proves a sender.
 
 The bytes could not be read, so nothing of their form is relied on: fields are found by name in
 whatever looks like JSON or like a form, and secrets also by their very value.
@@ -50,6 +50,11 @@ def masked_headers(delivery: Delivery) -> list[tuple[str, str]]:
 def masked_query(query: str, fields: Sequence[str], values: Iterable[str] = ()) -> str:
     """Return the query of a kept request with the same fields and values masked."""
     return masked_body(query.encode(), fields, values)
+
+
+def masked_path(path: str) -> str:
+    """Return a path beneath the source; of providers that sign nothing it is itself the secret."""
+    return f"/{MASK}" if path.strip("/") else path
 
 
 def secrets_of(known: tuple[Provider, Account] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
