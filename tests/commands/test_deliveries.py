@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ingest.commands.calling import office
+from ingest.custody.masking import MASK
 from ingest.domain.deliveries import NewDelivery
 from ingest.worker import Worker
 from storage.log_sqlite import open_log
@@ -70,9 +71,9 @@ def test_export_masks_secrets_wherever_they_stand(kept: Keepline) -> None:
 
     shown = json.loads(said)
     assert "hush-hush" not in said
-    assert "crm_token=***" in shown["body"]
+    assert f"crm_token={MASK}" in shown["body"]
     assert "callid=c1" in shown["body"]
-    assert ["authorization", "***"] in shown["head"]["headers"]
+    assert ["authorization", MASK] in shown["head"]["headers"]
     assert ["content-type", "application/x-www-form-urlencoded"] in shown["head"]["headers"]
 
 
