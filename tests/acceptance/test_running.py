@@ -13,6 +13,12 @@ from tests.house.files import ROOT
 
 pytestmark = pytest.mark.walk
 
+#: What each benchmark must print.
+FIGURES = {
+    "drain": ["drained, by the wall", "drained : bare insert"],
+    "accept": ["-- bare handler", "-- door, durable", "-- two processes, recorded", ": bare"],
+}
+
 
 def test_the_health_command_of_the_image_tells_a_running_service_from_none(tmp_path: Path) -> None:
     with a_service(tmp_path) as service:
@@ -24,13 +30,7 @@ def test_the_health_command_of_the_image_tells_a_running_service_from_none(tmp_p
         assert service.keepline("check", "--health").returncode == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "figures"),
-    [
-        ("drain", ["drained, by the wall", "drained : bare insert"]),
-        ("accept", ["-- bare handler", "-- door, durable", "-- two processes, recorded", ": bare"]),
-    ],
-)
+@pytest.mark.parametrize(("name", "figures"), FIGURES.items())
 def test_each_benchmark_runs_small_and_prints_its_figures(name: str, figures: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{name}", "--small"],
@@ -44,3 +44,7 @@ def test_each_benchmark_runs_small_and_prints_its_figures(name: str, figures: li
     assert done.returncode == 0, done.stderr
     assert [figure for figure in figures if figure not in done.stdout] == []
     assert "Python 3." in done.stdout  # the machine and its versions
+
+
+def test_no_benchmark_of_make_bench_is_left_out() -> None:
+    assert {path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py")} == set(FIGURES)

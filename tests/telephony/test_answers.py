@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 
-from ingest.domain.deliveries import Receipt
+from ingest.domain.deliveries import BadSignature, Receipt
 from ingest.telephony.providers import PROVIDERS
 from tests.telephony.recorded import changed, deliveries, recorded
 
@@ -57,3 +59,46 @@ def test_a_broken_body_gets_the_usual_answer():
     for provider, account, request in deliveries():
         broken = changed(request, body=b"\xff\x00&&&=%%%")
         assert provider.answer(broken, account, Receipt.NEW).status in (200, 204)
+
+
+def test_sipgate_is_told_where_to_send_what_follows_a_new_call_and_nothing_else():
+    provider, account, new_call = recorded("sipgate/01-inbound-answered.json")
+    asked = changed(new_call, url='https://calls.example.test/hooks/s"&/in?a=1')
+    hangup = changed(asked, body=new_call.body.replace(b"newCall", b"hangup"))
+
+    root = ElementTree.fromstring(provider.answer(asked, account, Receipt.NEW).body)
+
+    address = 'https://calls.example.test/hooks/s"&/in'
+    assert root.attrib == {"onAnswer": address, "onHangup": address}
+    after = ElementTree.fromstring(provider.answer(hangup, account, Receipt.NEW).body)
+    assert after.attrib == {}
+
+
+def test_ringcentrals_handshake_gets_its_token_back_and_an_event_does_not():
+    provider, account, handshake = recorded("ringcentral/01-subscription-challenge.json")
+    event = changed(handshake, body=b"{}")
+
+    given = provider.answer(handshake, account, Receipt.NEW)
+
+    assert given.headers == (("Validation-Token", "setup-5e2"),)
+    assert provider.answer(event, account, Receipt.NEW).headers == ()
+    with pytest.raises(BadSignature):
+        provider.verify(event, account)
+
+
+@pytest.mark.parametrize("token", ["a\r\nSet-Cookie: b", "ключ", "a" * 1025])
+def test_what_could_be_no_header_is_not_given_back(token: str):
+    provider, account, handshake = recorded("ringcentral/01-subscription-challenge.json")
+    odd = changed(handshake, headers=(("validation-token", token),))
+
+    assert provider.answer(odd, account, Receipt.NEW).headers == ()
+
+
+def test_zooms_challenge_is_met_with_the_secret_that_signed_it():
+    provider, account, challenge = recorded("zoom_phone/01-url-validation-challenge.json")
+    newer = replace(account, secrets=({"secret_token": "another"}, *account.secrets))
+
+    given = provider.answer(challenge, newer, Receipt.NEW)
+
+    assert json.loads(given.body)["encryptedToken"].startswith("3abc5b675d2c")
+    assert provider.answer(challenge, replace(account, secrets=()), Receipt.NEW).body == b""

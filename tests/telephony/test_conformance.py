@@ -89,6 +89,31 @@ def test_an_answer_that_differs_fails(tmp_path: Path):
     assert run(tmp_path).failed == 1
 
 
+@pytest.mark.parametrize(
+    "answer", [{"must_subscribe": ["onHangup"]}, {"headers": {"X-Token": "a"}}, {"status": 404}]
+)
+def test_an_answer_that_lacks_something_fails(tmp_path: Path, answer: dict[str, Any]):
+    case = a_case()
+    case["requests"][0]["respond"] = answer
+    write(tmp_path, "01.json", case)
+
+    assert run(tmp_path).failed == 1
+
+
+def test_what_a_failing_receiver_once_answered_is_asked_of_nobody(tmp_path: Path):
+    case = a_case()
+    case["requests"][0]["respond"] = {"status": 503}
+    write(tmp_path, "01.json", case)
+
+    assert run(tmp_path).passed == 1
+
+
+def test_a_record_in_xml_is_skipped_by_name(tmp_path: Path):
+    write(tmp_path, "xml.json", {"provider": "fusionpbx", "request": {"body": "cdr=%3C%3Fxml"}})
+
+    assert run(tmp_path).lines == ["skipped xml.json: XML, which is not read yet"]
+
+
 def test_what_needs_more_than_a_request_is_skipped_by_name_and_reason(tmp_path: Path):
     write(tmp_path, "history.json", {"provider": "mango", "kind": "pull"})
     write(tmp_path, "directory.json", {**a_case(), "directory": {}})

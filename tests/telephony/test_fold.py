@@ -270,6 +270,25 @@ def test_numbers_of_a_leg_that_contradicts_the_direction_come_last():
     assert call.callee == "client"
 
 
+def test_the_colleague_who_began_an_internal_call_is_one_of_ours():
+    told = {"direction": Direction.INTERNAL, "caller": "101", "callee": "102"}
+    call = fold([rings(0, **told), ends(30, agent="101", outcome=Outcome.CANCELLED, **told)])
+
+    assert call.rang == ("101",)
+    assert call.outcome is Outcome.CANCELLED
+
+
+def test_a_call_sent_on_to_an_outside_number_was_taken_there():
+    told = {"outcome": Outcome.FORWARDED, "forwarded_to": "+12025550177"}
+    end = ends(40, direction=Direction.INBOUND, answered_at=at(8), ended_at=at(40), **told)
+
+    call = fold([rings(0, direction=Direction.INBOUND), end])
+
+    assert (call.outcome, call.answered_at, call.talk_s) == (Outcome.FORWARDED, at(8), 32)
+    assert call.talked == ()
+    assert not call.missed
+
+
 def test_who_talked_is_ordered_by_the_answers_not_by_the_reports():
     call = fold([answers(50, agent="105"), ends(90, agent="101", answered_at=at(7))])
 

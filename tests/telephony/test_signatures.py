@@ -25,6 +25,9 @@ GENERIC = PROVIDERS["generic"]
 BODY = '{"type": "call.ended",  "data": {"call_id": "\\u0431 б"}}'
 
 FIRST_SIGNED = {
+    "aircall": "aircall/01-inbound-answered.json",
+    "bandwidth": "bandwidth/01-inbound-transfer-answered.json",
+    "dialpad": "dialpad/01-inbound-answered-jwt.json",
     "exolve_vats": "exolve_vats/01-history-answered.json",
     "freeswitch": "freeswitch/01-inbound-answered-a-leg.json",
     "generic": "generic/standard-webhooks-01-valid-v1.json",
@@ -33,15 +36,27 @@ FIRST_SIGNED = {
     "mts_vats": "mts_vats/03-inbound-end.json",
     "novofon": "novofon/02-inbound-end.json",
     "onlinepbx": "onlinepbx/03-inbound-end.json",
+    "placetel": "placetel/01-inbound-answered.json",
+    "plivo": "plivo/01-outbound-answered-hangup.json",
+    "ringcentral": "ringcentral/02-inbound-answered-sequence-out-of-order.json",
     "rostelecom": "rostelecom/05-inbound-end.json",
+    "signalwire": "signalwire/01-outbound-answered.json",
+    "sipgate": "sipgate/01-inbound-answered.json",
     "sipuni": "sipuni/03-inbound-hangup.json",
+    "telnyx": "telnyx/01-inbound-answered-two-legs.json",
     "telphin": "telphin/03-inbound-hangup.json",
     "twilio": "twilio/03-outbound-api-answered.json",
     "uis": "uis/05-inbound-call-end.json",
+    "vonage": "vonage/01-outbound-answered-lifecycle.json",
     "zadarma": "zadarma/05-inbound-end.json",
+    "zammad": "zammad/01-inbound-answered-json.json",
+    "zoom_phone": "zoom_phone/02-inbound-answered.json",
 }
 #: What proves the sender of that request: octets that are signed, a header, or the path.
 PROOFS: dict[str, tuple[bytes, bytes] | str] = {
+    "aircall": (b"58f0c2", b"58f0c3"),
+    "bandwidth": "authorization",
+    "dialpad": (b"eyJkYXRlX3N0", b"eyJkYXRlX3N1"),
     "exolve_vats": (b"crm_token=e", b"crm_token=f"),
     "freeswitch": "authorization",
     "generic": (b"g1", b"g2"),
@@ -50,12 +65,21 @@ PROOFS: dict[str, tuple[bytes, bytes] | str] = {
     "mts_vats": "authorization",
     "novofon": (b"9051112233", b"9051112234"),
     "onlinepbx": "path",
+    "placetel": (b"a14d51", b"a14d52"),
+    "plivo": (b"CallUUID=11f4", b"CallUUID=11f5"),
+    "ringcentral": "validation-token",
     "rostelecom": (b"SDij-0", b"SDij-1"),
+    "signalwire": (b"fedced80", b"fedced81"),
+    "sipgate": (b"84C7B8", b"84C7B9"),
     "sipuni": "path",
+    "telnyx": (b"a2eb2f41", b"a2eb2f42"),
     "telphin": "path",
     "twilio": (b"CAecc", b"CAecd"),
     "uis": "path",
+    "vonage": (b"5f5bd70c", b"5f5bd70d"),
     "zadarma": (b"9051112233", b"9051112234"),
+    "zammad": "path",
+    "zoom_phone": (b"7000000000000000001", b"7000000000000000002"),
 }
 everybody = pytest.mark.parametrize("name", sorted(PROVIDERS))
 

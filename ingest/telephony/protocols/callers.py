@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
 
 from ingest.domain.deliveries import Account
 from ingest.matching.spellings import Hidden, spell
@@ -23,12 +22,14 @@ def is_extension(number: str | None, account: Account) -> bool:
     """Tell whether the text is a colleague's extension, by the source's `internal_ext_pattern`."""
     if not number:
         return False
-    return bool(_pattern(account.config.get("internal_ext_pattern")).fullmatch(number))
+    written = account.config.get("internal_ext_pattern")
+    own = _pattern(written) if isinstance(written, str) and written else EXTENSION
+    return bool(own.fullmatch(number))
 
 
 @lru_cache(maxsize=64)
-def _pattern(written: Any) -> re.Pattern[str]:
+def _pattern(written: str) -> re.Pattern[str]:
     try:
-        return re.compile(written) if isinstance(written, str) and written else EXTENSION
+        return re.compile(written)
     except re.error:
         return EXTENSION

@@ -1,7 +1,8 @@
 """Our own JSON, for any telephone system that can be taught to send it; docs/providers.md.
 
 Signed and wrapped as Standard Webhooks 1.0.0 says: headers webhook-id, webhook-timestamp and
-webhook-signature, envelope of type, timestamp and data.
+webhook-signature, envelope of type, timestamp and data. An envelope of CloudEvents 1.0 in
+structured mode holds the same data and is signed the same way.
 """
 
 from __future__ import annotations
@@ -89,9 +90,15 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
     """Return the one event that the envelope holds."""
     envelope = json_object(request.body)
     kind = required(envelope, "type")
-    if kind not in STAGES:
+    if (
+        "specversion" in envelope
+    ):  # CloudEvents 1.0 asks for a type with a reversed domain before it
+        stage = STAGES.get(".".join(kind.rsplit(".", 2)[-2:]))
+    else:
+        stage = STAGES.get(kind)
+    if stage is None:
         raise IgnoredDelivery(f"events of type {kind!r} are not about calls")
-    return [_event(STAGES[kind], envelope, part(envelope, "data"))]
+    return [_event(stage, envelope, part(envelope, "data"))]
 
 
 def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
@@ -113,7 +120,7 @@ def _event(stage: CallStage, envelope: Fields, data: Fields) -> CallEvent:
     return CallEvent(
         call_keys=_call_keys(data),
         stage=stage,
-        occurred_at=rfc3339(envelope, "timestamp"),
+        occurred_at=rfc3339(envelope, "time" if "specversion" in envelope else "timestamp"),
         direction=word(data, "direction", DIRECTIONS),
         caller=text(data, "from"),
         callee=text(data, "to"),

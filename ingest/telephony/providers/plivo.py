@@ -52,6 +52,19 @@ OUTCOMES = {
     "cancel": Outcome.CANCELLED,
     "rejected": Outcome.REJECTED,
 }
+#: `DialBLegStatus`: of a telephone that an incoming call was connected to.
+DIALLED = {
+    "ring": CallStage.RINGING,
+    "answer": CallStage.ANSWERED,
+    "connected": CallStage.ANSWERED,
+    "hangup": CallStage.LEG_ENDED,
+}
+CAUSES = {
+    "NO_ANSWER": Outcome.NO_ANSWER,
+    "USER_BUSY": Outcome.BUSY,
+    "CALL_REJECTED": Outcome.REJECTED,
+    "ORIGINATOR_CANCEL": Outcome.CANCELLED,
+}
 DIRECTIONS = {"inbound": Direction.INBOUND, "outbound": Direction.OUTBOUND}
 STAMP = "%Y-%m-%d %H:%M:%S"
 NEUTRAL = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
@@ -73,6 +86,8 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
     fields = form_fields(request.body)
     if text(fields, "RecordUrl"):
         return [_recording(fields)]
+    if text(fields, "DialBLegStatus"):
+        return [_dialled(fields)]
     status = (text(fields, "CallStatus") or "").lower()
     stage = STAGES.get(status)
     if stage is None:
@@ -81,20 +96,18 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
     by_program = direction is Direction.INBOUND  # whose answer is no person's
     if by_program and stage is CallStage.ANSWERED:
         stage = CallStage.RINGING
-    zone, near = account.zone, request.received_at
-    answered_at = formatted(fields, "AnswerTime", STAMP, zone, near)
-    dialled = text(fields, "DialBLegStatus") or text(fields, "DialStatus")
-    talked = dialled in ("answer", "completed") if by_program else answered_at is not None
     over = stage is CallStage.ENDED
+    zone, near = account.zone, request.received_at
+    answered_at = None if by_program else formatted(fields, "AnswerTime", STAMP, zone, near)
     return [
         CallEvent(
             call_keys=(required(fields, "CallUUID"),),
             stage=stage,
-            outcome=Outcome.ANSWERED if over and talked else OUTCOMES.get(status),
+            outcome=Outcome.ANSWERED if over and answered_at else OUTCOMES.get(status),
             started_at=formatted(fields, "StartTime", STAMP, zone, near),
-            answered_at=None if by_program else answered_at,
+            answered_at=answered_at,
             ended_at=formatted(fields, "EndTime", STAMP, zone, near),
-            talk_s=seconds(fields, "Duration") if over and talked and not by_program else None,
+            talk_s=seconds(fields, "Duration") if over and answered_at else None,
             **_sides(fields, direction),
         )
     ]
@@ -103,6 +116,22 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
 def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
     """Give an empty document, for an address that is asked for instructions."""
     return HookResponse(body=NEUTRAL, content_type="application/xml")
+
+
+def _dialled(fields: Fields) -> CallEvent:
+    """Return what a telephone did that the call was connected to; names of fields unconfirmed."""
+    stage = DIALLED.get((text(fields, "DialBLegStatus") or "").lower())
+    if stage is None:
+        raise IgnoredDelivery(f"the DialBLegStatus {text(fields, 'DialBLegStatus')!r} is not known")
+    leg = required(fields, "DialBLegUUID")
+    over = stage is CallStage.LEG_ENDED
+    return CallEvent(
+        call_keys=tuple(dict.fromkeys((required(fields, "CallUUID"), leg))),
+        stage=stage,
+        leg=leg,
+        agent=text(fields, "DialBLegTo"),
+        outcome=CAUSES.get(text(fields, "DialBLegHangupCause") or "") if over else None,
+    )
 
 
 def _sides(fields: Fields, direction: Direction | None) -> dict[str, Any]:

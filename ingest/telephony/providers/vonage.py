@@ -32,7 +32,7 @@ from ingest.telephony.signatures import require_fresh, require_proof, same
 
 # {"uuid": "5f5b", "conversation_uuid": "CON-bb17", "status": "completed", "direction": "outbound",
 #  "from": "12025550100", "to": "442079460123", "timestamp": "2026-11-17T15:01:00.000Z",
-#  "start_time": "2026-11-17T15:00:09.000Z", "end_time": "2026-11-17T15:01:00.000Z", "duration": "51"}
+#  "start_time": "2026-11-17T15:00:09.000Z", "duration": "51"}
 STAGES = {
     "started": CallStage.RINGING,
     "ringing": CallStage.RINGING,
