@@ -13,7 +13,8 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from ingest.domain.interactions import Kind
-from ingest.pipeline import Directories, Regions, decide_subjects, remake
+from ingest.pipeline import remake
+from ingest.steps import Directories, Regions, decide_subjects
 from storage import derived, wire
 from storage.database import Database
 from storage.facts import chunks

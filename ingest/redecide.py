@@ -15,7 +15,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from ingest.pipeline import Changed, Directories, Regions, decide_subjects, remake
+from ingest.pipeline import remake
+from ingest.steps import Changed, Directories, Regions, decide_subjects
 from storage import derived
 from storage.database import Database
 from storage.facts import chunks

@@ -26,8 +26,9 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from ingest import redecide
 from ingest.domain.deliveries import Delivery, End
-from ingest.pipeline import Changed, Directories, record
+from ingest.pipeline import record
 from ingest.readers import Reading, ReadMails, Sources, read
+from ingest.steps import Changed, Directories
 from storage import facts, wire
 from storage.database import Database
 from storage.log import READ_BYTES, LogReader, LogUnavailable, Mark, same_log

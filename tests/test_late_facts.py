@@ -15,7 +15,8 @@ from sqlalchemy.engine import make_url
 from ingest.domain.calls import Outcome
 from ingest.domain.directory import BEGINNING, PointVerdict
 from ingest.domain.interactions import Status, call_key_id
-from ingest.pipeline import Directories, record
+from ingest.pipeline import record
+from ingest.steps import Directories
 from storage import directory, facts
 from storage.database import Database, sqlite_url
 from tests.world import (

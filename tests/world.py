@@ -25,9 +25,10 @@ from ingest.domain.directory import BEGINNING, LineKind, PointVerdict
 from ingest.domain.interactions import NAMESPACE, FlagKind, Status, call_key_id
 from ingest.domain.mails import Mail, MailAddress, Sighting
 from ingest.matching.numbers import to_point
-from ingest.pipeline import Changed, Directories, record
+from ingest.pipeline import record
 from ingest.readers import Reading
 from ingest.rebuild import Rebuilt, rebuild
+from ingest.steps import Changed, Directories
 from storage import decisions, directory, facts
 from storage.database import Database, sqlite_url
 from storage.schema import migrate

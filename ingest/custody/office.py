@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from ingest.accounts import Book
-from ingest.pipeline import Directories
 from ingest.readers import ReadMails
 from ingest.secrets import Secrets
+from ingest.steps import Directories
 from storage import directory
 from storage.database import Database
 from storage.log import LogReader

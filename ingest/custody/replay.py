@@ -12,8 +12,9 @@ from sqlalchemy import select
 from ingest.custody.office import Office
 from ingest.domain.deliveries import Delivery, End
 from ingest.local import Refused, Tell
-from ingest.pipeline import remake, store
+from ingest.pipeline import remake
 from ingest.readers import Reading, read
+from ingest.steps import store
 from ingest.worker import PASSING, note_change
 from storage.facts import chunks
 from storage.tables import deliveries

@@ -9,8 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ingest.domain.mailboxes import MailboxState
-from ingest.pipeline import Directories, Regions
 from ingest.readers import Sources
+from ingest.steps import Directories, Regions
 from storage.database import Database
 from storage.log import LogReader
 

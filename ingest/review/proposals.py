@@ -16,9 +16,9 @@ from ingest import redecide
 from ingest.domain.contacts import ContactPoint
 from ingest.domain.directory import PointVerdict
 from ingest.domain.interactions import FlagKind, Status
-from ingest.pipeline import Changed
 from ingest.redecide import Consequences
 from ingest.review.context import Context
+from ingest.steps import Changed
 from ingest.worker import note_change
 from storage import decisions
 from storage.decisions import Undone

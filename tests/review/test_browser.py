@@ -218,7 +218,7 @@ def unused_port() -> int:
 
 def _tell(site: Site) -> None:
     """Do what the worker does after each batch: tell open pages to look again."""
-    from ingest.pipeline import Changed
+    from ingest.steps import Changed
     from ingest.worker import note_change
 
     with site.world.database.write() as connection:

@@ -1,0 +1,244 @@
+"""The steps of the story told in `pipeline`, each over one batch in one write transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from ingest.domain.calls import Call
+from ingest.domain.directory import Directory
+from ingest.domain.interactions import FlagKind, Policies, Touch, call_key_id
+from ingest.domain.mails import Mail, Sighting
+from ingest.matching.decide import OfPoint, Timeline, decide
+from ingest.matching.touches import (
+    Knowledge,
+    points_of_call,
+    points_of_mail,
+    touch_of_call,
+    touch_of_mail,
+)
+from ingest.readers import Reading
+from ingest.telephony.calls import fold
+from storage import decisions, derived, directory, facts, wire
+from storage.wire import StoredReport
+
+CALL_READER = 1  #: raised when a provider's reading changes what it says
+MAIL_READER = 1  #: raised when the reading of mails changes what it says
+
+Regions = Callable[[str], str]  #: source -> region of its national numbers
+Verdict = tuple[FlagKind, str, datetime]  #: what a person decided about a flag, and when
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """What a batch changed, for pages that show it and for counting."""
+
+    interactions: frozenset[str] = frozenset()
+    decided: frozenset[str] = frozenset()  #: ids of flags, review items, touches closed
+    keys: frozenset[str] = frozenset()  #: of calls that became known or moved
+    subjects: frozenset[str] = frozenset()
+
+    @property
+    def rows(self) -> int:
+        """Return how many derived rows are not what they were."""
+        return len(self.interactions | self.decided | self.keys)
+
+
+@dataclass(slots=True)
+class Directories:
+    """The directory and the policies, loaded again only when something in them changed."""
+
+    directory: Directory = field(default_factory=lambda: Directory(version=-1))
+    policies: Policies = field(default_factory=Policies)
+
+    def now(self, connection: Connection) -> tuple[Directory, Policies]:
+        """Return directory and policies as they are until this write transaction ends."""
+        if facts.hold_version(connection) != self.directory.version:
+            loaded = directory.load_directory(connection), directory.load_policies(connection)
+            self.directory, self.policies = loaded  # both or neither
+        return self.directory, self.policies
+
+    def forget(self) -> None:
+        """Load anew at the next question, as after a transaction that was rolled back."""
+        self.directory = Directory(version=-1)
+
+
+def not_dealt_with(connection: Connection, readings: Sequence[Reading]) -> list[Reading]:
+    """Leave out what was read before, as after a log was replaced and is read from 0."""
+    ids = [wire.delivery_id(it.delivery.source, it.delivery.key) for it in readings]
+    known = wire.known_deliveries(connection, ids)
+    again = [it.delivery for it, key in zip(readings, ids, strict=True) if key in known]
+    wire.note_places(connection, again)
+    return [it for it, key in zip(readings, ids, strict=True) if key not in known]
+
+
+def store(connection: Connection, readings: Sequence[Reading]) -> tuple[set[str], set[str]]:
+    """Insert what was read; returns the call keys and the mails it speaks of."""
+    wire.record_ends(connection, [(it.delivery, it.end, it.reason) for it in readings])
+    keys: set[str] = set()
+    reports, mails, seen = [], [], []
+    for reading in readings:
+        delivery = wire.delivery_id(reading.delivery.source, reading.delivery.key)
+        received_at = reading.delivery.received_at
+        for source, event in reading.events:
+            ids = tuple(call_key_id(source, key) for key in event.call_keys)
+            keys.update(ids)
+            reports.append((delivery, source, ids, event, received_at))
+        if reading.mail is not None:
+            mails.append((delivery, reading.mail, received_at))
+        if reading.sighting is not None:
+            seen.append((delivery, reading.sighting))
+    wire.insert_reports(connection, reports, reader=CALL_READER)
+    wire.insert_mails(connection, mails, seen, reader=MAIL_READER)
+    return keys, {sighting.mail for _, sighting in seen}
+
+
+def decide_subjects(
+    connection: Connection, subjects: Iterable[str], known: Directories, *, now: datetime
+) -> set[str]:
+    """Decide the timelines of these subjects anew and store what differs; returns what did."""
+    now_known, _ = known.now(connection)
+    moments = derived.timelines(connection, subjects)
+    clients = [subject.removeprefix("client:") for subject in moments if subject[:7] == "client:"]
+    primaries = directory.load_primaries(connection, clients)
+    points = {moment.point for told in moments.values() for moment in told if moment.point}
+    verdicts = decisions.flag_verdicts(connection, {*moments, *points})
+    results = []
+    for subject, told in moments.items():
+        about = verdicts.get(subject, [])
+        theirs = {moment.point for moment in told if moment.point and moment.point != subject}
+        timeline = Timeline(
+            subject=subject,
+            moments=told,
+            primary=primaries.get(subject.removeprefix("client:"), ()),
+            dismissed=[(kind, at) for kind, verdict, at in about if verdict == "dismiss"],
+            acknowledged=[(kind, at) for kind, verdict, at in about if verdict == "ack"],
+            covered=_of_points(theirs, verdicts, "dismiss"),
+            seen=_of_points(theirs, verdicts, "ack"),
+        )
+        results.append(decide(timeline, now_known))
+    return derived.write_decided(connection, results, moments, now=now)
+
+
+def _of_points(
+    points: Iterable[str], verdicts: Mapping[str, Sequence[Verdict]], wanted: str
+) -> list[OfPoint]:
+    """Return what people decided about flags of these points before they had a client."""
+    return [
+        (kind, point, at)
+        for point in sorted(points)
+        for kind, verdict, at in verdicts.get(point, ())
+        if verdict == wanted
+    ]
+
+
+# Fold ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """A call with the ids of its keys; the first is the interaction's id."""
+
+    source: str
+    ids: tuple[str, ...]
+    call: Call
+
+    @property
+    def id(self) -> str:
+        return self.ids[0]
+
+
+def fold_calls(connection: Connection, keys: set[str]) -> tuple[list[Folded], set[str], set[str]]:
+    """Fold every call that these keys belong to.
+
+    Returns the calls, the interactions they no longer are, and the keys whose rows changed.
+    """
+    if not keys:
+        return [], set(), set()
+    before = derived.interactions_of_keys(connection, keys)
+    keys = keys | derived.keys_of_interactions(connection, before.values())
+    reports = wire.reports_of(connection, keys)
+    while tied := {key for stored in reports for key in stored.keys} - keys:
+        # Only where the table of keys is not what the reports say, as in a rebuild from nothing:
+        # whatever a key leads to is looked up until nothing new is found.
+        before |= derived.interactions_of_keys(connection, tied)
+        keys |= tied | derived.keys_of_interactions(connection, before.values())
+        reports = wire.reports_of(connection, keys)
+    folded: list[Folded] = []
+    rows: dict[str, tuple[str, str, str]] = {}
+    for group in group_by_keys(reports):
+        source = group[0].source
+        call = fold(stored.report for stored in group)
+        ids = tuple(call_key_id(source, key) for key in call.keys)
+        folded.append(Folded(source=source, ids=ids, call=call))
+        rows.update((key, (source, name, ids[0])) for key, name in zip(ids, call.keys, strict=True))
+    moved = derived.forget_call_keys(connection, keys - rows.keys())
+    moved |= derived.write_call_keys(connection, rows)
+    return folded, set(before.values()) - {call.id for call in folded}, moved
+
+
+def group_by_keys(reports: Sequence[StoredReport]) -> list[list[StoredReport]]:
+    """Return the reports of each call together: those that share a key, directly or by others."""
+    leader: dict[str, str] = {}
+
+    def find(key: str) -> str:
+        while leader.setdefault(key, key) != key:
+            leader[key] = leader[leader[key]]
+            key = leader[key]
+        return key
+
+    for stored in reports:
+        for other in stored.keys[1:]:
+            leader[find(other)] = find(stored.keys[0])
+    groups: dict[str, list[StoredReport]] = defaultdict(list)
+    for stored in reports:
+        groups[find(stored.keys[0])].append(stored)
+    return list(groups.values())
+
+
+# Match -----------------------------------------------------------------------------------------
+
+
+def match_touches(
+    connection: Connection,
+    calls: Sequence[Folded],
+    mails: Mapping[str, tuple[Mail, Sequence[Sighting]]],
+    known: Directories,
+    regions: Regions,
+) -> list[tuple[str, Touch]]:
+    """Return the touch that each call and mail is, with its source."""
+    if not calls and not mails:
+        return []
+    now_known, policies = known.now(connection)
+
+    def region_of(source: str) -> str:
+        # What main says of the source outranks what this process could open of its secrets.
+        return now_known.regions.get(source) or regions(source)
+
+    points: set[str] = set()
+    for it in calls:
+        points |= points_of_call(
+            it.call, source=it.source, region=region_of(it.source), directory=now_known
+        )
+    for mail, _ in mails.values():
+        points |= points_of_mail(mail)
+    knowledge = Knowledge(
+        directory=now_known,
+        policies=policies,
+        points=directory.load_points(connection, points),
+        statuses=decisions.statuses(connection, {*(key for it in calls for key in it.ids), *mails}),
+    )
+    touches = []
+    for it in calls:
+        touch = touch_of_call(
+            it.call, keys=it.ids, source=it.source, region=region_of(it.source), known=knowledge
+        )
+        if touch is not None:
+            touches.append((it.source, touch))
+    for mail, seen in mails.values():
+        touches.append((seen[0].mailbox, touch_of_mail(mail, seen, knowledge)))
+    return touches
