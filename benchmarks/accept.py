@@ -27,6 +27,7 @@ from benchmarks._common import SECRET, SOURCE, arguments, company, deliveries, f
 from benchmarks._load import start, write_requests
 
 CONNECTIONS = 64
+SOURCES = 10  #: one source may send 2,000 a second at the most
 
 
 def requests(count: int, size: int, first: int) -> Iterator[bytes]:
@@ -38,7 +39,7 @@ def requests(count: int, size: int, first: int) -> Iterator[bytes]:
         signed = f"{name}.{stamp}.".encode() + new.body
         signature = b64encode(hmac(key, signed, sha256).digest()).decode()
         yield (
-            f"POST /hooks/{SOURCE} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"POST /hooks/{SOURCE}{n % SOURCES} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(new.body)}\r\n"
             f"webhook-id: {name}\r\nwebhook-timestamp: {stamp}\r\n"
             f"webhook-signature: v1,{signature}\r\n\r\n"
@@ -151,22 +152,12 @@ def prepare(where: Path, size: int) -> None:
     """Make the company and its source, as an administrator would."""
     company(where, size).close()
     environment = {**os.environ, "KEEPLINE_DATA_DIR": str(where)}
-    for command in (
-        ["init", "--zone", "Europe/Moscow", "--region", "RU"],
-        [
-            "source",
-            "add",
-            SOURCE,
-            "--provider",
-            "generic",
-            "--zone",
-            "Europe/Moscow",
-            "--region",
-            "RU",
-            "--secret",
-            f"secret={SECRET}",
-        ],
-    ):
+    add = ["--provider", "generic", "--zone", "Europe/Moscow", "--region", "RU"]
+    sources = [
+        ["source", "add", f"{SOURCE}{n}", *add, "--secret", f"secret={SECRET}"]
+        for n in range(SOURCES)
+    ]
+    for command in (["init", "--zone", "Europe/Moscow", "--region", "RU"], *sources):
         subprocess.run(
             [sys.executable, "-m", "ingest", *command],
             env=environment,

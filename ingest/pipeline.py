@@ -40,7 +40,7 @@ def record(
     """Store readings and all that follows from them; repeats change nothing."""
     fresh = not_dealt_with(connection, readings)
     keys, mails = store(connection, fresh)
-    return remake(connection, keys, mails, known, regions, now=now)
+    return remake(connection, keys, mails, known, regions, now=now, whole=False)
 
 
 def remake(
@@ -51,18 +51,24 @@ def remake(
     regions: Regions,
     *,
     now: datetime,
+    whole: bool = True,
 ) -> Changed:
-    """Fold, match, decide and record the calls and mails with these keys, from their facts."""
+    """Fold, match, decide and record the calls and mails with these keys, from their facts.
+
+    `whole`: the timelines concerned are decided from their beginning, as a late fact demands.
+    """
     calls, gone, moved = fold_calls(connection, set(keys))
     touches = match_touches(connection, calls, wire.mails_of(connection, mails), known, regions)
     changed, subjects = derived.write_touches(connection, touches)
     written = {touch.id for _, touch in touches}
     silent = {call.id for call in calls} - written  # no report names a number yet
     removed, lost = derived.drop_interactions(connection, (gone | silent) - written)
-    decided = decide_subjects(connection, subjects | lost, known, now=now)
+    since = {} if whole else {it: at for it, at in subjects.items() if it not in lost}
+    concerned = subjects.keys() | lost
+    decided = decide_subjects(connection, concerned, known, now=now, since=since)
     return Changed(
         interactions=frozenset(changed | removed),
         keys=frozenset(moved),
         decided=frozenset(decided),
-        subjects=frozenset(subjects | lost),
+        subjects=frozenset(concerned),
     )

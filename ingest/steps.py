@@ -10,10 +10,10 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from ingest.domain.calls import Call
-from ingest.domain.directory import Directory
+from ingest.domain.directory import Change, Directory
 from ingest.domain.interactions import FlagKind, Policies, Touch, call_key_id
 from ingest.domain.mails import Mail, Sighting
-from ingest.matching.decide import OfPoint, Timeline, decide
+from ingest.matching.decide import CLOSABLE, OfPoint, Timeline, decide
 from ingest.matching.touches import (
     Knowledge,
     points_of_call,
@@ -98,13 +98,31 @@ def store(connection: Connection, readings: Sequence[Reading]) -> tuple[set[str]
 
 
 def decide_subjects(
-    connection: Connection, subjects: Iterable[str], known: Directories, *, now: datetime
+    connection: Connection,
+    subjects: Iterable[str],
+    known: Directories,
+    *,
+    now: datetime,
+    since: Mapping[str, datetime] | None = None,
 ) -> set[str]:
-    """Decide the timelines of these subjects anew and store what differs; returns what did."""
+    """Decide the timelines of these subjects anew and store what differs; returns what did.
+
+    Of a subject in `since` nothing before that moment changed: where the past is settled it is
+    not told again, so that a client who calls every day does not cost more every day.
+    """
     now_known, _ = known.now(connection)
-    moments = derived.timelines(connection, subjects)
-    clients = [subject.removeprefix("client:") for subject in moments if subject[:7] == "client:"]
+    subjects = set(subjects)
+    clients = [subject.removeprefix("client:") for subject in subjects if subject[:7] == "client:"]
     primaries = directory.load_primaries(connection, clients)
+    steady = {
+        f"client:{client}"
+        for client in clients
+        if _never_left(now_known, primaries.get(client, ()))
+    }
+    recent = {subject: at for subject, at in (since or {}).items() if subject in steady}
+    settled = derived.settled_before(connection, recent, sorted(CLOSABLE))
+    window = {subject: recent[subject] for subject in settled}
+    moments = derived.timelines(connection, subjects, window)
     points = {moment.point for told in moments.values() for moment in told if moment.point}
     verdicts = decisions.flag_verdicts(connection, {*moments, *points})
     results = []
@@ -122,6 +140,15 @@ def decide_subjects(
         )
         results.append(decide(timeline, now_known))
     return derived.write_decided(connection, results, moments, now=now)
+
+
+def _never_left(known: Directory, primary: Sequence[Change]) -> bool:
+    """Tell whether nobody who was ever named as the client's manager has left, or is to leave."""
+    named = (known.employees.get(change.employee) for change in primary if change.employee)
+    return all(
+        person is not None and all(change.employed for change in person.employment)
+        for person in named
+    )
 
 
 def _of_points(

@@ -7,11 +7,23 @@ so that `rebuild` can count and a page can look again.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, insert, select, union, update
+from sqlalchemy import (
+    Connection,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    union,
+    update,
+)
 
 from ingest.domain.calls import Direction, Outcome
 from ingest.domain.interactions import (
@@ -108,23 +120,30 @@ def forget_call_keys(connection: Connection, keys: Iterable[str]) -> set[str]:
 
 def write_touches(
     connection: Connection, touches: Sequence[tuple[str, Touch]]
-) -> tuple[set[str], set[str]]:
+) -> tuple[set[str], dict[str, datetime]]:
     """Store touches (with their source) where they differ.
 
-    Returns the ids changed, and the subjects in whose timelines they lie or lay: those are to be
-    decided anew, changed or not.
+    Returns the ids changed, and the subjects in whose timelines they lie or lay, each with the
+    earliest moment concerned: those are to be decided anew, changed or not.
     """
     ids = [touch.id for _, touch in touches]
     old_rows = _rows_by_id(connection, interactions, ids)
     old_parts = _participants_of(connection, ids)
-    subjects = {
-        part["subject"] for parts in old_parts.values() for part in parts if part["subject"]
-    }
+    subjects: dict[str, datetime] = {}
+
+    def concerned(subject: str | None, at: datetime) -> None:
+        if subject is not None:
+            subjects[subject] = min(at, subjects.get(subject, at))
+
     changed, inserted, updated = set(), [], []
     gone, parts_new = [], []
     for source, touch in touches:
-        subjects |= touch.subjects
         old = old_rows.get(touch.id)
+        first_at = min(touch.occurred_at, old["occurred_at"]) if old else touch.occurred_at
+        for subject in touch.subjects:
+            concerned(subject, first_at)
+        for part in old_parts.get(touch.id, ()):
+            concerned(part["subject"], first_at)
         row = _interaction_row(source, touch, old)
         if old is None:
             inserted.append(row)
@@ -262,10 +281,64 @@ def _update_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> N
 # Timelines -------------------------------------------------------------------------------------
 
 
-def timelines(connection: Connection, subjects: Iterable[str]) -> dict[str, list[Moment]]:
-    """Return every touch of each of these subjects, as its neighbours see it."""
+def settled_before(
+    connection: Connection, moments: Mapping[str, datetime], closable: Collection[str]
+) -> set[str]:
+    """Return the subjects of which nothing before their moment can still change.
+
+    Nothing from before is open at it or was closed at or after it, and no flag was ever raised:
+    what follows from earlier touches then follows from them alone, and stands.
+    """
+    settled = set(moments)
+    if not settled:
+        return settled
+    part, touch = participants.c, interactions.c
+    earliest = min(moments.values())
+    for chunk in chunks(sorted(moments)):
+        settled.difference_update(
+            connection.scalars(select(flags.c.subject).where(flags.c.subject.in_(chunk)))
+        )
+        for row in connection.execute(
+            select(part.subject, touch.occurred_at, touch.closed_at)
+            .select_from(participants.join(interactions, touch.id == part.interaction_id))
+            .where(
+                part.subject.in_(chunk),
+                part.principal,
+                func.coalesce(touch.decided, touch.opinion).in_(closable),
+                or_(touch.closed_at.is_(None), touch.closed_at >= earliest),
+            )
+        ):
+            at = moments[row.subject]
+            if row.occurred_at < at and (row.closed_at is None or row.closed_at >= at):
+                settled.discard(row.subject)
+    return settled
+
+
+def timelines(
+    connection: Connection,
+    subjects: Iterable[str],
+    since: Mapping[str, datetime] | None = None,
+) -> dict[str, list[Moment]]:
+    """Return every touch of each of these subjects, as its neighbours see it.
+
+    Of a subject in `since` only those at or after its moment.
+    """
+    since = since or {}
+    whole = {subject for subject in subjects if subject not in since}
+    found = _timelines(connection, whole, None)
+    if since:
+        recent = _timelines(connection, since, min(since.values()))
+        for subject, told in recent.items():
+            found[subject] = [it for it in told if it.occurred_at >= since[subject]]
+    return found
+
+
+def _timelines(
+    connection: Connection, subjects: Iterable[str], from_at: datetime | None
+) -> dict[str, list[Moment]]:
     found: dict[str, dict[str, Moment]] = {subject: {} for subject in subjects}
     part, touch = participants.c, interactions.c
+    recent = [touch.occurred_at >= from_at] if from_at is not None else []
     for chunk in chunks(sorted(found)):
         for row in connection.execute(
             select(
@@ -292,7 +365,7 @@ def timelines(connection: Connection, subjects: Iterable[str]) -> dict[str, list
                 touch.answers,
             )
             .select_from(participants.join(interactions, touch.id == part.interaction_id))
-            .where(part.subject.in_(chunk))
+            .where(part.subject.in_(chunk), *recent)
             .order_by(part.interaction_id, part.ordinal)
         ):
             told = found[row.subject]
