@@ -177,7 +177,9 @@ def deliveries(count: int, size: int, seed: int = 7, first: int = 0) -> Iterator
     for call in range(first, first + count):
         known = random_.random() < 0.7
         client = int(size * random_.random() ** 3) if known else size + random_.randrange(size)
-        raw = body(call, client, random_.randrange(10), NOW)
+        # Calls come one after another, ten a second, up to now.
+        at = NOW - timedelta(days=2) + timedelta(seconds=call / 10)
+        raw = body(call, client, random_.randrange(10), at)
         yield NewDelivery(
             source=SOURCE,
             key=delivery_key_of(raw),
