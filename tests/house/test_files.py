@@ -39,7 +39,7 @@ def test_no_file_names(what: str) -> None:
 @pytest.mark.parametrize(
     ("what", "text"),
     [
-        ("a folder of a build machine", "see " + "/work/" + "main/Makefile"),
+        ("a folder of a build machine", "see /wo" + "rk/main/Makefile"),
         ("a folder of a build machine", '"/opt/' + 'wheels"'),
         ("somebody's home", "in /home/" + "ivan/keepline"),
         ("the address of a package registry", "pip install --index" + "-url x"),
