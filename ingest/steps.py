@@ -23,7 +23,7 @@ from ingest.matching.touches import (
 )
 from ingest.readers import Reading
 from ingest.telephony.calls import fold
-from storage import decisions, derived, directory, facts, wire
+from storage import decided, decisions, derived, directory, facts, timelines, wire
 from storage.wire import StoredReport
 
 CALL_READER = 1  #: raised when a provider's reading changes what it says
@@ -120,9 +120,9 @@ def decide_subjects(
         if _never_left(now_known, primaries.get(client, ()))
     }
     recent = {subject: at for subject, at in (since or {}).items() if subject in steady}
-    settled = derived.settled_before(connection, recent, sorted(CLOSABLE))
+    settled = timelines.settled_before(connection, recent, sorted(CLOSABLE))
     window = {subject: recent[subject] for subject in settled}
-    moments = derived.timelines(connection, subjects, window)
+    moments = timelines.timelines(connection, subjects, window)
     points = {moment.point for told in moments.values() for moment in told if moment.point}
     verdicts = decisions.flag_verdicts(connection, {*moments, *points})
     results = []
@@ -139,7 +139,7 @@ def decide_subjects(
             seen=_of_points(theirs, verdicts, "ack"),
         )
         results.append(decide(timeline, now_known))
-    return derived.write_decided(connection, results, moments, now=now)
+    return decided.write_decided(connection, results, moments, now=now)
 
 
 def _never_left(known: Directory, primary: Sequence[Change]) -> bool:
