@@ -17,14 +17,16 @@ from aiohttp import web
 
 from ingest import local
 from ingest.accounts import Book
-from ingest.domain.deliveries import NewDelivery, Receipt
+from ingest.domain.deliveries import Account, NewDelivery, Provider, Receipt
 from ingest.domain.mailboxes import Mailbox, MailboxState
 from ingest.following import Followers
 from ingest.keeper import Keeper, KeeperLimits, disk_free_of
 from ingest.mail.follower import desk_of, follow, state_name
 from ingest.readers import CLOCK
 from ingest.settings import Settings, split_listen
+from ingest.telephony.companions import COMPANIONS, Companion
 from ingest.telephony.connections import DoorRunner
+from ingest.telephony.desk import SourceDesk
 from ingest.telephony.door import DoorCounters, DoorLimits
 from ingest.telephony.server import public_door
 from storage.log import DeliveryLog
@@ -37,6 +39,9 @@ log = structlog.get_logger()
 DOOR_MEMORY = "door"  #: name of the door's counters in the edge memory
 REFRESH_S = 1.0  #: between looks whether sources or mailboxes changed
 REMEMBER_S = 5.0  #: between writings of the counters
+
+
+Wanted = tuple[Companion, Provider, Account]  #: what runs for one source
 
 
 class Edges:
@@ -56,6 +61,7 @@ class Edges:
         self._socket: asyncio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._followers = Followers(self._follow)
+        self._companions = Followers(self._accompany, kind="companion")
 
     async def start(self, *, on_kept: Callable[[], None] = lambda: None) -> None:
         """Own the logs and open the door. Raises storage.owner.AlreadyOwned, OSError."""
@@ -84,7 +90,8 @@ class Edges:
             await self._runner.cleanup()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, self._followers.stop(), return_exceptions=True)
+        running = (self._followers.stop(), self._companions.stop())
+        await asyncio.gather(*self._tasks, *running, return_exceptions=True)
         if self._socket is not None:
             self._socket.close()
             with contextlib.suppress(FileNotFoundError):
@@ -145,13 +152,14 @@ class Edges:
         host, port = split_listen(self.settings.public_listen)
         await web.TCPSite(self._runner, host, port, backlog=1024).start()
 
-    # Mailboxes ---------------------------------------------------------------------------------
+    # Sources and mailboxes ---------------------------------------------------------------------
 
     async def _refresh_for_ever(self) -> None:
         while True:
             with contextlib.suppress(Exception):
                 await asyncio.to_thread(self.book.refresh)
             self._followers.keep_to(self.book.mailboxes())
+            self._companions.keep_to(_wanted(self.book.sources()))
             await asyncio.sleep(REFRESH_S)
 
     async def _follow(self, mailbox: Mailbox, stop: asyncio.Event) -> None:
@@ -165,6 +173,20 @@ class Edges:
             stop=stop,
             on_state=note,
         )
+
+    async def _accompany(self, wanted: Wanted, stop: asyncio.Event) -> None:
+        companion, provider, account = wanted
+        keeper = self.keepers["calls"]
+        desk = SourceDesk(
+            provider=provider,
+            account=account,
+            clock=self.clock,
+            stop=stop,
+            keep=keeper.keep_many,
+            recall=lambda name: asyncio.to_thread(keeper.log.memory, name),
+            full=lambda: keeper.full,
+        )
+        await companion.run(desk)
 
     # Remembering -------------------------------------------------------------------------------
 
@@ -211,6 +233,16 @@ class Edges:
             "waiting": {name: keeper.waiting for name, keeper in self.keepers.items()},
             "door": door,
         }
+
+
+def _wanted(sources: Mapping[str, tuple[Provider, Account]]) -> dict[str, Wanted]:
+    """Return what shall run for these sources, by source and part."""
+    return {
+        f"{name}:{companion.part}": (companion, provider, account)
+        for name, (provider, account) in sources.items()
+        for companion in COMPANIONS
+        if companion.wanted(provider, account)
+    }
 
 
 def remembered_states(reader: Any) -> dict[str, dict[str, Any]]:

@@ -1,47 +1,59 @@
-"""The followers of one process's mailboxes: one for each mailbox, and never two at once."""
+"""What runs as long as something is wanted: followers of mailboxes, companions of sources.
+
+One task for each, and never two at once.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Generic, TypeVar
 
 import structlog
 
-from ingest.domain.mailboxes import Mailbox
-
 log = structlog.get_logger()
 
-AGAIN_S = 30.0  #: before a mailbox whose follower failed is followed again
+T = TypeVar("T")
 
-#: Follows a mailbox until the event is set; returns earlier only if the mailbox is paused.
-Follow = Callable[[Mailbox, asyncio.Event], Awaitable[None]]
+AGAIN_S = 30.0  #: before what failed is tried again
 
 
-class Followers:
-    """Keeps one follower running for each mailbox that is wanted."""
+class Followers(Generic[T]):
+    """Keeps one follower running for each thing that is wanted.
 
-    def __init__(self, follow: Follow, *, again_s: float = AGAIN_S) -> None:
+    `follow` is given the thing and an event; it runs until the event is set, and returns earlier
+    only if there is nothing to do until the thing changes.
+    """
+
+    def __init__(
+        self,
+        follow: Callable[[T, asyncio.Event], Awaitable[None]],
+        *,
+        kind: str = "mailbox",
+        again_s: float = AGAIN_S,
+    ) -> None:
         self._follow = follow
+        self._kind = kind
         self._again_s = again_s
-        self._running: dict[str, tuple[Mailbox, asyncio.Event, asyncio.Task[None]]] = {}
+        self._running: dict[str, tuple[T, asyncio.Event, asyncio.Task[None]]] = {}
 
-    def keep_to(self, wanted: Mapping[str, Mailbox]) -> None:
-        """Start following new mailboxes, stop those gone or changed.
+    def keep_to(self, wanted: Mapping[str, T]) -> None:
+        """Start following new things, stop those gone or changed.
 
         A changed one is followed anew at the first look after its old follower has ended: two of
         them would move one cursor.
         """
-        for id_, (mailbox, stop, task) in list(self._running.items()):
-            if wanted.get(id_) != mailbox:
+        for id_, (thing, stop, task) in list(self._running.items()):
+            if wanted.get(id_) != thing:
                 stop.set()
                 if task.done():
                     del self._running[id_]
-        for id_, mailbox in wanted.items():
+        for id_, thing in wanted.items():
             if id_ not in self._running:
                 stop = asyncio.Event()
-                task = asyncio.create_task(self._keep_following(mailbox, stop))
-                self._running[id_] = (mailbox, stop, task)
+                task = asyncio.create_task(self._keep_following(id_, thing, stop))
+                self._running[id_] = (thing, stop, task)
 
     async def stop(self) -> None:
         """Stop all of them and wait until they have ended."""
@@ -49,12 +61,12 @@ class Followers:
             stop.set()
         await asyncio.gather(*(task for *_, task in self._running.values()), return_exceptions=True)
 
-    async def _keep_following(self, mailbox: Mailbox, stop: asyncio.Event) -> None:
+    async def _keep_following(self, id_: str, thing: T, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
-                await self._follow(mailbox, stop)
+                await self._follow(thing, stop)
                 return
             except Exception:
-                log.exception("mailbox.failed", mailbox=mailbox.id)
+                log.exception(f"{self._kind}.failed", **{self._kind: id_})
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), self._again_s)

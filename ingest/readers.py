@@ -19,6 +19,7 @@ from ingest.domain.deliveries import (
     Delivery,
     End,
     IgnoredDelivery,
+    Kind,
     Provider,
     UnreadableDelivery,
     request_of,
@@ -72,7 +73,7 @@ def _read_call(delivery: Delivery, sources: Sources) -> Reading:
         return _parked(delivery, f"no source is named {delivery.source}")
     provider, account = known
     try:
-        events = provider.parse(request_of(delivery), account)
+        events = _events(delivery, provider, account)
     except IgnoredDelivery as ignored:
         return Reading(delivery=delivery, end=End.IGNORED, reason=str(ignored))
     except UnreadableDelivery as unreadable:
@@ -83,6 +84,17 @@ def _read_call(delivery: Delivery, sources: Sources) -> Reading:
         return Reading(delivery=delivery, end=End.IGNORED, reason="it reports no call")
     named = tuple((delivery.source, event) for event in events)
     return Reading(delivery=delivery, end=End.READ, events=named)
+
+
+def _events(delivery: Delivery, provider: Provider, account: Account) -> Sequence[CallEvent]:
+    if delivery.kind is Kind.HOOK:
+        return provider.parse(request_of(delivery), account)
+    read_it = provider.reads.get(delivery.kind)
+    if read_it is None:
+        raise UnreadableDelivery(f"{provider.name} has no reader for a {delivery.kind}")
+    if delivery.body is None:
+        raise UnreadableDelivery("the raw bytes have expired by policy")
+    return read_it(delivery, account)
 
 
 def closing(source: str, call_key: str, reason: str) -> bytes:

@@ -9,6 +9,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from ingest.domain.answers import Lookup
+from ingest.domain.histories import History
+from ingest.domain.recordings import Recordings
+from ingest.domain.streams import Talk
+from ingest.domain.subscriptions import Subscription
+
 if TYPE_CHECKING:
     from ingest.domain.calls import CallEvent
 
@@ -56,6 +62,15 @@ class HookResponse:
     body: bytes = b""
     content_type: str = "text/plain; charset=utf-8"
     headers: tuple[tuple[str, str], ...] = ()
+
+
+class Kind(StrEnum):
+    """How a delivery of calls came to us."""
+
+    HOOK = "hook"  #: the provider sent an HTTP request
+    STREAM = "stream"  #: one message of a connection that we opened
+    RECORD = "record"  #: one record of a file of call details
+    PULL = "pull"  #: one answer of a history that we asked
 
 
 class Receipt(StrEnum):
@@ -111,6 +126,15 @@ class Delivery:
         """Return the id that pages, logs and the API show, such as `calls-0-17`."""
         return f"{self.log}-{self.partition}-{self.position}"
 
+    @property
+    def kind(self) -> Kind:
+        """Return how it came; raises ValueError for a kind that this version does not know."""
+        return Kind(self.head.get("kind", Kind.HOOK))
+
+
+#: Reads a delivery that is no HTTP request; raises UnreadableDelivery or IgnoredDelivery.
+ReadDelivery = Callable[[Delivery, Account], "Sequence[CallEvent]"]
+
 
 def no_secret_problem(secrets: Mapping[str, str]) -> str | None:
     """Find nothing wrong: any text may be a secret."""
@@ -133,6 +157,13 @@ class Provider:
     signs: bool = True  #: False: signs nothing, so its path needs an unguessable part
     secret_problem: Callable[[Mapping[str, str]], str | None] = no_secret_problem
     #: of secrets by which no request could ever be proved: the sentence that says how to mend them
+    reads: Mapping[Kind, ReadDelivery] = field(default_factory=dict)  #: beside HTTP requests
+    hooks: bool = True  #: False: it sends no HTTP requests, so it needs no door
+    lookup: Lookup | None = None  #: it asks who is calling
+    talk: Callable[[Account], Talk] | None = None  #: we open a connection and listen
+    history: History | None = None  #: it can be asked what we missed
+    subscription: Subscription | None = None  #: it must be asked again and again to report
+    recordings: Recordings | None = None
 
 
 def request_of(delivery: Delivery) -> HookRequest:

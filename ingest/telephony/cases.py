@@ -6,7 +6,7 @@ docs/providers.md says how to write one. What a case expects is compared in `exp
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,14 +40,6 @@ REGION_OF = {
     "uis": "RU",
     "zadarma": "RU",
 }
-#: Kinds of case that need more than a request, and what they need.
-SKIPPED_KINDS = {
-    "transcript": "a protocol of events over TCP",
-    "files": "call records read from files",
-    "directory": "a live answer",
-}
-#: How the body of a record in XML begins, bare or in a form.
-XML_BODIES = ("<", "cdr=%3C", "cdr=PD94")
 TEST_ADDRESS = "192.0.2.1"  #: RFC 5737; the sender of cases that sign nothing
 
 
@@ -93,23 +85,26 @@ def read_case(path: Path) -> Case | None:
     return case if isinstance(case, dict) else None
 
 
-def why_skipped(case: Case) -> str | None:
-    """Return why a case cannot be run from requests alone; None if it can."""
+def kind_of(case: Case) -> str:
+    """Return what a case delivers: hook, stream, record, pull or lookup."""
     if case.get("kind") == "pull":
-        return "a history that is asked for"
-    for key, why in SKIPPED_KINDS.items():
-        if key in case:
-            return why
-    if case.get("expect", {}).get("state") == "lookup":
-        return "a live answer"
+        return "pull"
+    if "directory" in case or case.get("expect", {}).get("state") == "lookup":
+        return "lookup"
+    if "transcript" in case:
+        return "stream"
+    return "record" if "files" in case else "hook"
+
+
+def why_skipped(case: Case, kinds: Container[str]) -> str | None:
+    """Return why a case cannot be run by what can run these kinds; None if it can."""
     if provider_of(case) is None:
         return f"no provider {case.get('provider')!r} yet"
-    if "request" not in case and "requests" not in case:
+    kind = kind_of(case)
+    if kind not in kinds:
+        return f"nothing runs a {kind} yet"
+    if kind == "hook" and "request" not in case and "requests" not in case:
         return "no request"
-    recorded = case["requests"] if "requests" in case else [case["request"]]
-    bodies = [each.get("body", "") for each in recorded if isinstance(each, dict)]
-    if any(str(body).startswith(XML_BODIES) for body in bodies):
-        return "XML, which is not read yet"
     return None
 
 

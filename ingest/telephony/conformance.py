@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from ingest.telephony.calls import fold, tie
 from ingest.telephony.cases import (
     Case,
     account_of,
+    kind_of,
     provider_of,
     read_case,
     received_at,
@@ -104,12 +105,12 @@ def run(directory: Path) -> Summary:
         case = read_case(path)
         if case is None:
             summary.count(name, ["is no case: not a JSON object"])
-        elif why := why_skipped(case):
+        elif why := why_skipped(case, KINDS):
             summary.skip(name, why)
-        elif "scenario" in case:
+        elif "scenario" in case and kind_of(case) == "hook":
             scenarios.setdefault((path.parent, str(case["scenario"])), []).append((name, case))
         else:
-            summary.count(name, _guarded(_whole, case))
+            summary.count(name, _guarded(KINDS[kind_of(case)], case))
     for members in scenarios.values():
         members.sort(key=lambda member: (member[1].get("order", 0), member[0]))
         _run_scenario(members, summary)
@@ -169,6 +170,11 @@ def _whole(case: Case) -> Iterator[str]:
         yield from view.delivery(case["expect"], last, _folded(walk.reports))
     else:
         yield from view.calls(case["expect"], _folded(walk.reports), last)
+
+
+#: What runs a case, by its kind: yields where it is not as expected. One module for each kind
+#: beside requests, such as `conformance_streams`.
+KINDS: Mapping[str, Callable[[Case], Iterator[str]]] = {"hook": _whole}
 
 
 def _folded(reports: Sequence[Report]) -> list[Call]:

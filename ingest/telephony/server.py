@@ -125,6 +125,8 @@ class _Door:
         self, request: web.Request, source: str, path: str, query: str
     ) -> web.Response:
         known = self._sources().get(source)
+        if known is not None and not known[0].hooks:
+            known = None  # a source that nobody sends to has no door
         self._refuse_when_full(source, known is not None)
         if known is None and source in self._unusable():
             self._counters.of(source).failed += 1

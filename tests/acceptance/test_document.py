@@ -1,4 +1,4 @@
-"""docs/acceptance.md names tests that exist, and the project is what it says it is."""
+"""docs/acceptance*.md name tests that exist, and the project is what it says it is."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ def names_in(file: str) -> frozenset[str]:
 
 
 def rows() -> list[str]:
-    text = text_of(ROOT / "docs" / "acceptance.md")
-    return [line for line in text.splitlines() if line.startswith("| ") and " | " in line]
+    documents = sorted((ROOT / "docs").glob("acceptance*.md"))
+    lines = [line for document in documents for line in text_of(document).splitlines()]
+    return [line for line in lines if line.startswith("| ") and " | " in line]
 
 
 def missing_in(row: str) -> list[str]:
