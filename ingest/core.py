@@ -21,8 +21,11 @@ from ingest.custody.office import Office
 from ingest.domain.mails import Mail
 from ingest.mail.message import parse
 from ingest.readers import closing
+from ingest.recorder import Recorder
 from ingest.secrets import Secrets
 from ingest.settings import Settings
+from ingest.sound import open_sound
+from ingest.telephony.recordings import MIB, FetchLimits
 from ingest.worker import Worker
 from storage.database import Database
 from storage.log import LogReader
@@ -74,6 +77,15 @@ class Core:
             public_url=settings.public_url,
             wake=self.worker.wake,
         )
+        self.sound = open_sound(settings)
+        self.recorder = Recorder(
+            database,
+            book.sources,
+            self.sound,
+            settings.data_dir / "recordings" / "drafts",
+            clock,
+            limits=FetchLimits(bytes=settings.recording_mib * MIB),
+        )
         self._keep_closings = keep_closings
         self._thread: threading.Thread | None = None
         self._socket: asyncio.Server | None = None
@@ -90,6 +102,7 @@ class Core:
         self._tasks = [
             asyncio.create_task(self._close_calls_for_ever()),
             asyncio.create_task(self._watch_worker()),
+            asyncio.create_task(self.recorder.run()),
         ]
 
     async def stop(self) -> None:

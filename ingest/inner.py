@@ -110,6 +110,7 @@ class InnerDoor:
                 logs=core.office.logs,
                 replay=self._replay,
                 wake=core.worker.wake,
+                sound=core.sound,
                 inner_url=self.settings.inner_url,
             ),
         )

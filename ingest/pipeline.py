@@ -39,7 +39,7 @@ def record(
 ) -> Changed:
     """Store readings and all that follows from them; repeats change nothing."""
     fresh = not_dealt_with(connection, readings)
-    keys, mails = store(connection, fresh)
+    keys, mails = store(connection, fresh, now=now)
     return remake(connection, keys, mails, known, regions, now=now, whole=False)
 
 

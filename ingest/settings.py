@@ -54,6 +54,13 @@ class Settings(BaseSettings):
     trusted_proxies: list[str] = Field([], description="networks whose X-Forwarded-For is believed")
     disk_free_min: float = Field(0.10, ge=0, lt=1, description="below it the door answers 503")
     mail_children: int = Field(1, ge=1, le=16, description="processes that read mails")
+    recordings_s3: str | None = Field(
+        None, description="s3://bucket/prefix for the sound of calls; nothing: data_dir/recordings"
+    )
+    recordings_s3_endpoint: str | None = Field(
+        None, description="address of an S3-compatible storage that is not Amazon's"
+    )
+    recording_mib: int = Field(256, ge=1, le=4096, description="the largest recording fetched")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from ingest.domain.calls import Call
+from ingest.domain.calls import Call, CallEvent, CallStage
 from ingest.domain.directory import Change, Directory
 from ingest.domain.interactions import FlagKind, Policies, Touch, call_key_id
 from ingest.domain.mails import Mail, Sighting
@@ -23,7 +23,7 @@ from ingest.matching.touches import (
 )
 from ingest.readers import Reading
 from ingest.telephony.calls import fold
-from storage import decided, decisions, derived, directory, facts, timelines, wire
+from storage import decided, decisions, derived, directory, facts, recordings, timelines, wire
 from storage.wire import StoredReport
 
 CALL_READER = 1  #: raised when a provider's reading changes what it says
@@ -76,11 +76,13 @@ def not_dealt_with(connection: Connection, readings: Sequence[Reading]) -> list[
     return [it for it, key in zip(readings, ids, strict=True) if key not in known]
 
 
-def store(connection: Connection, readings: Sequence[Reading]) -> tuple[set[str], set[str]]:
+def store(
+    connection: Connection, readings: Sequence[Reading], *, now: datetime
+) -> tuple[set[str], set[str]]:
     """Insert what was read; returns the call keys and the mails it speaks of."""
     wire.record_ends(connection, [(it.delivery, it.end, it.reason) for it in readings])
     keys: set[str] = set()
-    reports, mails, seen = [], [], []
+    reports, mails, seen, sounds = [], [], [], []
     for reading in readings:
         delivery = wire.delivery_id(reading.delivery.source, reading.delivery.key)
         received_at = reading.delivery.received_at
@@ -88,13 +90,28 @@ def store(connection: Connection, readings: Sequence[Reading]) -> tuple[set[str]
             ids = tuple(call_key_id(source, key) for key in event.call_keys)
             keys.update(ids)
             reports.append((delivery, source, ids, event, received_at))
+            if event.recording_url or event.recording_id:
+                sounds.append(_sound(source, ids[0], event))
         if reading.mail is not None:
             mails.append((delivery, reading.mail, received_at))
         if reading.sighting is not None:
             seen.append((delivery, reading.sighting))
     wire.insert_reports(connection, reports, reader=CALL_READER)
     wire.insert_mails(connection, mails, seen, reader=MAIL_READER)
+    recordings.note(connection, sounds, now=now)
     return keys, {sighting.mail for _, sighting in seen}
+
+
+def _sound(source: str, key: str, event: CallEvent) -> recordings.Named:
+    ended = event.stage in (CallStage.ENDED, CallStage.RECORDING)
+    return recordings.Named(
+        source=source,
+        call_key=key,
+        provider_key=event.call_keys[0],
+        url=event.recording_url,
+        provider_id=event.recording_id,
+        ready=event.recording_ready or ended,
+    )
 
 
 def decide_subjects(

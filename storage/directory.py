@@ -137,6 +137,10 @@ def _with_rule(policy: Policy, name: str, value: Any) -> Policy:
         rules[name] = timedelta(seconds=value)
     elif name == "duty":
         rules["duty"] = value
+    elif name == "recordings_days":
+        timedelta(days=value)  # not the pipeline's; the keeper of recordings asks for it
+        if value <= 0:
+            raise ValueError("days are counted from one")
     return Policy(**rules)
 
 

@@ -204,6 +204,19 @@ policies = Table(
 )
 _current("uq_policies_change", policies, "name", "from_at")
 
+# Which two sources report the same calls; change points, `source` before `other` in order.
+neighbours = Table(
+    "neighbours",
+    metadata,
+    _id(),
+    Column("source", Text, nullable=False),
+    Column("other", Text, nullable=False),
+    Column("from_at", Moment, nullable=False),
+    Column("together", Boolean, nullable=False),
+    *_fact(),
+)
+_current("uq_neighbours_change", neighbours, "source", "other", "from_at")
+
 # What an administrator edits -------------------------------------------------------------------
 
 sources = Table(
@@ -282,6 +295,18 @@ decisions = Table(
 )
 Index("ix_decisions_target", decisions.c.target)
 
+# What a decision said of two call keys: two rows, so that either key leads to the other.
+tie_verdicts = Table(
+    "tie_verdicts",
+    metadata,
+    _id(),
+    Column("key", Text, nullable=False, index=True),
+    Column("other", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    *_fact(),
+)
+
 # Wire ------------------------------------------------------------------------------------------
 
 call_reports = Table(
@@ -359,6 +384,25 @@ call_keys = Table(
     Column("provider_key", Text, nullable=False),
     Column("interaction_id", Text, nullable=False, index=True),
 )
+
+# One source's report of a call, of sources that have neighbours; several with one interaction are
+# tied. `spot` leads to those that were answered at about the same time.
+call_witnesses = Table(
+    "call_witnesses",
+    metadata,
+    _id(),  # of the call's first key
+    Column("interaction_id", Text, nullable=False, index=True),
+    Column("source", Text, nullable=False),
+    Column("key_ids", Text, nullable=False),
+    Column("remote", Text, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("answered_at", Moment),
+    Column("spot", Text, index=True),
+    Column("tied", Text, nullable=False),  # to which other calls directly, and why
+)
+Index("ix_call_witnesses_remote", call_witnesses.c.remote, call_witnesses.c.started_at)
+Index("ix_call_witnesses_source", call_witnesses.c.source, call_witnesses.c.started_at)
 
 interactions = Table(
     "interactions",
@@ -503,6 +547,16 @@ changes = Table(
     sqlite_autoincrement=True,
 )
 
+# What changed in the directory, for who keeps an index of it in memory; old rows are pruned.
+directory_changes = Table(
+    "directory_changes",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 withdrawn_flags = Table(
     "withdrawn_flags",
     metadata,
@@ -512,5 +566,29 @@ withdrawn_flags = Table(
     Column("withdrawn_at", Moment, nullable=False),
 )
 
+#: Sound of calls: wanted since a report named it, then kept, given up or expired. A row here is
+#: neither fact nor derivation until it is kept: the provider will not give the sound twice.
+recordings = Table(
+    "recordings",
+    metadata,
+    _id(),  # of source and the provider's name of the recording
+    Column("source", Text, nullable=False),
+    Column("call_key", Text, nullable=False, index=True),
+    Column("provider_key", Text, nullable=False),
+    Column("url", Text),
+    Column("provider_id", Text),
+    Column("state", Text, nullable=False),
+    Column("noted_at", Moment, nullable=False),
+    Column("next_at", Moment),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("because", Text),
+    Column("digest", Text),
+    Column("size", BigInteger),
+    Column("content_type", Text),
+    Column("fetched_at", Moment),
+)
+Index("ix_recordings_due", recordings.c.state, recordings.c.next_at)
+Index("ix_recordings_digest", recordings.c.digest)
+
 #: What `rebuild` recomputes from facts and compares, row by row.
-DERIVED = (call_keys, interactions, participants, flags, flag_touches, review_items)
+DERIVED = (call_keys, call_witnesses, interactions, participants, flags, flag_touches, review_items)

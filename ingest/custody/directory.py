@@ -98,8 +98,8 @@ def set_policy(
     office: Office, *, tell: Tell, name: str, value: str, since: str | None = None
 ) -> dict[str, Any]:
     """Record a rule of the company that acts from a moment on."""
-    if name not in ("zone", "region", "duty", "history_after", "short_call", "status"):
-        raise Refused("NAME: zone, region, duty, history_after, short_call or status")
+    if name not in POLICIES:
+        raise Refused(f"NAME: {', '.join(POLICIES[:-1])} or {POLICIES[-1]}")
     now = office.clock()
     with office.database.write() as connection:
         said = _policy_value(connection, name, value)
@@ -120,8 +120,11 @@ def set_policy(
     }
 
 
+POLICIES = ("zone", "region", "duty", "history_after", "short_call", "recordings_days", "status")
+
 _POLICY_VALUES = (
-    "VALUE: for history_after and short_call seconds, for status JSON such as"
+    "VALUE: for history_after and short_call seconds, for recordings_days days, for status JSON"
+    " such as"
     ' \'{"call/in/missed": "callback_due"}\''
 )
 

@@ -95,7 +95,7 @@ def _record(
 def _commit(office: Office, readings: Sequence[Reading]) -> int:
     now = office.clock()
     with office.database.write() as connection:
-        keys, mails = store(connection, readings)
+        keys, mails = store(connection, readings, now=now)
         changed = remake(connection, keys, mails, office.known, office.book.region, now=now)
         note_change(connection, changed, now, readings)
     return changed.rows

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from ingest.domain.mailboxes import MailboxState
 from ingest.readers import Sources
+from ingest.sound import SoundStore
 from ingest.steps import Directories, Regions
 from storage.database import Database
 from storage.log import LogReader
@@ -31,6 +32,7 @@ class Context:
     logs: Mapping[str, LogReader] = field(default_factory=dict)
     replay: Callable[[Sequence[str]], int]  #: deliveries' ids in main -> how many were read
     wake: Callable[[], None] = lambda: None  #: tell the worker that something waits
+    sound: SoundStore | None = None  #: where recordings are kept
     inner_url: str = "http://127.0.0.1:8081"
 
     @property

@@ -26,6 +26,7 @@ from ingest.readers import Reading
 from ingest.review.context import Context
 from ingest.review.passwords import hash_password
 from ingest.review.site import build_site
+from ingest.sound import SoundStore
 from ingest.telephony.providers import PROVIDERS
 from storage import facts, people
 from storage.log import LogReader
@@ -258,6 +259,7 @@ async def serving(
     port: int | None = None,
     trouble: str | None = None,
     more_logs: Mapping[str, LogReader] | None = None,
+    sound: SoundStore | None = None,
 ) -> AsyncIterator[Site]:
     """Serve the site over that company until the block ends."""
     log = kept_bytes(logs) if logs else None
@@ -302,6 +304,7 @@ async def serving(
         trouble=lambda: trouble,
         logs={**({"calls": log} if log else {}), **(more_logs or {})},
         replay=replay,
+        sound=sound,
     )
     app = web.Application()
     build_site(app, context)

@@ -16,7 +16,7 @@ from ingest.domain.people import Viewer
 from ingest.matching.numbers import to_point
 from ingest.review import mailview, show
 from ingest.review.web import NotFound, Visit
-from storage import decisions, pages, reads
+from storage import decisions, pages, reads, recordings
 from storage.reads import InteractionFilter
 
 E = TypeVar("E", bound=StrEnum)
@@ -113,6 +113,7 @@ async def detail(visit: Visit) -> web.Response:
                 else None
             ),
             "made": made,
+            "sounds": recordings.of_keys(connection, touch.keys) if not touch.suppressed else [],
             "boxes": {
                 box.id: box.address
                 for box in reads.list_mailboxes(connection, viewer, now=visit.now, limit=500).items

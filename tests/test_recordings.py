@@ -1,0 +1,438 @@
+"""Sound of calls: fetched from where it may be, kept by its content, and let go by policy."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.test_utils import TestServer
+from obstore.store import MemoryStore
+
+from ingest.domain.calls import CallEvent, CallStage, Direction
+from ingest.domain.deliveries import Account, Provider
+from ingest.domain.histories import ApiRequest
+from ingest.domain.interactions import call_key_id
+from ingest.domain.recordings import RecordingOf, Recordings
+from ingest.outbound import Allowed, Forbidden, check, is_public, networks_of
+from ingest.recorder import WAITS, Recorder
+from ingest.review.pages.recordings import range_of
+from ingest.sound import SoundBucket, SoundFiles, SoundStore
+from ingest.telephony.recordings import FetchLimits, NotFetched, fetch, sound_type
+from storage import directory, recordings
+from storage.recordings import Recording, RecordingState
+from tests.desk import PROVIDER
+from tests.world import NOW, World, sqlite_world
+
+SOUND = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(200_000)
+HOST = "media.pbx.example"
+LOOPBACK = ("127.0.0.0/8",)
+
+
+class Names(AbstractResolver):
+    """Resolves every name to the addresses given."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = addresses
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        kind = socket.AF_INET
+        return [
+            ResolveResult(hostname=host, host=it, port=port, family=kind, proto=0, flags=0)
+            for it in self.addresses
+        ]
+
+    async def close(self) -> None:
+        return
+
+
+@dataclass
+class Pbx:
+    """A telephone system with recordings, which remembers what it was asked."""
+
+    port: int = 0
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    late: int = 0  #: so many times it says that the sound is not there yet
+
+    def url(self, path: str = "/call.wav") -> str:
+        return f"http://{HOST}:{self.port}{path}"
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append((request.path, request.headers.get("Authorization")))
+        path = request.path
+        if self.late > 0:
+            self.late -= 1
+            return web.Response(status=404)
+        if path == "/page.wav":
+            return web.Response(text="<html>sign in first</html>", content_type="text/html")
+        if path == "/away":
+            raise web.HTTPFound(f"http://other.example:{self.port}/call.wav")
+        if path == "/inside":
+            raise web.HTTPFound("http://10.0.0.1/latest/meta-data")
+        if path == "/round":
+            raise web.HTTPFound(request.path)
+        if path == "/link":
+            return web.json_response({"link": self.url()})
+        return web.Response(body=SOUND, content_type="audio/wav")
+
+
+@pytest.fixture
+async def pbx() -> AsyncIterator[Pbx]:
+    found = Pbx()
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", found.answer)
+    async with TestServer(app) as server:
+        found.port = server.port or 0
+        yield found
+
+
+def account(**config: Any) -> Account:
+    given = {"recording_hosts": [HOST], "recording_networks": list(LOOPBACK), **config}
+    return Account(source="office", region="RU", config=given)
+
+
+def provider(**more: Any) -> Provider:
+    values = {name: getattr(PROVIDER, name) for name in ("name", "verify", "key", "parse")}
+    return Provider(**values, answer=PROVIDER.answer, recordings=Recordings(**more))
+
+
+async def fetched(
+    url: str,
+    path: Path,
+    *,
+    from_: Provider = PROVIDER,
+    limits: FetchLimits | None = None,
+    **config: Any,
+) -> bytes:
+    wanted = RecordingOf(call_key="c1", url=url)
+    found = await fetch(
+        from_, account(**config), wanted, path, limits=limits, resolver=Names("127.0.0.1")
+    )
+    sound = read(path)
+    assert found.digest == hashlib.sha256(sound).hexdigest()
+    assert found.size == len(sound)
+    return sound
+
+
+def read(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def files(directory: Path) -> list[Path]:
+    return list(directory.iterdir())
+
+
+# Fetching --------------------------------------------------------------------------------------
+
+
+async def test_a_named_address_is_fetched_whole(pbx: Pbx, tmp_path: Path) -> None:
+    assert await fetched(pbx.url(), tmp_path / "draft") == SOUND
+
+
+async def test_a_link_is_asked_for_and_followed(pbx: Pbx, tmp_path: Path) -> None:
+    asks = provider(
+        request=lambda account, one: ApiRequest(url=pbx.url("/link"), headers={"X-Key": "k"}),
+        link=lambda account, answer: ApiRequest(url=pbx.url()),
+    )
+
+    assert await fetched("", tmp_path / "draft", from_=asks) == SOUND
+    assert [path for path, _ in pbx.asked] == ["/link", "/call.wav"]
+
+
+async def test_what_proves_us_stays_with_the_host_that_it_is_for(pbx: Pbx, tmp_path: Path) -> None:
+    asks = provider(
+        request=lambda account, one: ApiRequest(
+            url=pbx.url("/away"), headers={"Authorization": "Basic c2VjcmV0"}
+        )
+    )
+
+    await fetched("", tmp_path / "draft", from_=asks, recording_hosts=[HOST, "other.example"])
+
+    assert pbx.asked == [("/away", "Basic c2VjcmV0"), ("/call.wav", None)]
+
+
+@pytest.mark.parametrize(
+    ("path", "because"),
+    [
+        ("/page.wav", "no sound"),
+        ("/inside", "10.0.0.1 is not among the hosts"),
+        ("/round", "sent on too often"),
+    ],
+)
+async def test_what_is_no_sound_leaves_no_file(
+    pbx: Pbx, tmp_path: Path, path: str, because: str
+) -> None:
+    with pytest.raises(NotFetched, match=because):
+        await fetched(pbx.url(path), tmp_path / "draft")
+
+    assert files(tmp_path) == []
+
+
+async def test_a_recording_beyond_the_limit_is_given_up(pbx: Pbx, tmp_path: Path) -> None:
+    with pytest.raises(NotFetched, match="larger") as caught:
+        await fetched(pbx.url(), tmp_path / "draft", limits=FetchLimits(bytes=100_000))
+
+    assert caught.value.final
+    assert files(tmp_path) == []
+
+
+async def test_a_name_that_leads_inside_is_not_asked(pbx: Pbx, tmp_path: Path) -> None:
+    wanted = RecordingOf(call_key="c1", url=f"https://{HOST}:{pbx.port}/call.wav")
+    outside = account(recording_networks=[])
+
+    for addresses in (["127.0.0.1"], ["192.0.78.9", "10.1.2.3"], ["169.254.169.254"]):
+        with pytest.raises(NotFetched, match="not public") as caught:
+            await fetch(PROVIDER, outside, wanted, tmp_path / "draft", resolver=Names(*addresses))
+        assert caught.value.final
+    assert pbx.asked == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://media.pbx.example/x.mp3",  # plain, and no network of ours is named
+        "https://elsewhere.example/x.mp3",
+        "https://media.pbx.example.evil.example/x.mp3",
+        "https://evilmedia.pbx.example/x.mp3",
+        "https://user:password@media.pbx.example/x.mp3",
+        "file:///etc/passwd",
+        "gopher://media.pbx.example/x",
+        "https://[::1]/x.mp3",
+        "https://2130706433/x.mp3",
+        "//media.pbx.example/x.mp3",
+        "https:///x.mp3",
+        "https://media.pbx.example:99999/x.mp3",
+    ],
+)
+def test_an_address_that_is_nobody_s_is_refused(url: str) -> None:
+    with pytest.raises(Forbidden):
+        check(url, Allowed(hosts=(HOST,)))
+
+
+def test_named_hosts_and_what_lies_beneath_are_allowed() -> None:
+    check(f"https://{HOST.upper()}/x", Allowed(hosts=(HOST,)))
+    check("https://a.b.pbx.example/x", Allowed(hosts=(".pbx.example",)))
+    check(
+        "http://10.1.2.3/x",
+        Allowed(hosts=("10.1.2.3",), networks=networks_of(["10.1.0.0/16"]), plain=True),
+    )
+    with pytest.raises(Forbidden, match="recording_networks"):
+        check("https://10.1.2.3/x", Allowed(hosts=("10.1.2.3",)))
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "127.0.0.1", "10.0.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
+        "::1", "fe80::1", "fd00::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:7f00:1::",
+        "224.0.0.1", "255.255.255.255",
+    ],
+)  # fmt: skip
+def test_addresses_that_are_not_public_are_known_in_every_disguise(inside: str) -> None:
+    from ipaddress import ip_address
+
+    assert not is_public(ip_address(inside))
+    assert is_public(ip_address("93.184.216.34"))
+    assert is_public(ip_address("64:ff9b::5db8:d822"))
+
+
+def test_sound_is_told_by_its_first_octets() -> None:
+    assert sound_type(SOUND) == "audio/wav"
+    assert sound_type(b"\xff\xfb\x90\x44") == "audio/mpeg"
+    assert sound_type(b"\x00\x00\x00\x20ftypM4A ") == "audio/mp4"
+    assert sound_type(b'{"error": "no"}') is None
+    assert sound_type(b"<html>") is None
+    assert sound_type(b"") is None
+
+
+# Keeping ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["files", "bucket"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> SoundStore:
+    return (
+        SoundFiles(tmp_path / "sound") if request.param == "files" else SoundBucket(MemoryStore())
+    )
+
+
+def test_a_store_gives_back_what_it_took(store: SoundStore, tmp_path: Path) -> None:
+    digest = hashlib.sha256(SOUND).hexdigest()
+    for _ in range(2):  # the same sound twice is one file
+        (tmp_path / "draft").write_bytes(SOUND)
+        store.take(digest, tmp_path / "draft")
+
+    assert store.size(digest) == len(SOUND)
+    assert b"".join(store.read(digest, 0, len(SOUND))) == SOUND
+    assert b"".join(store.read(digest, 3, 12)) == SOUND[3:12]
+    assert not (tmp_path / "draft").exists()
+    store.remove(digest)
+    store.remove(digest)
+    assert store.size(digest) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "part"),
+    [
+        ("bytes=0-1", (0, 2)),
+        ("bytes=90-", (90, 100)),
+        ("bytes=-10", (90, 100)),
+        ("bytes=50-1000", (50, 100)),
+        ("bytes=100-", (100, 100)),
+        ("bytes=-", None),
+        ("bytes=0-1,5-6", None),
+        ("bytes=5-3", None),
+        ("lines=1-2", None),
+    ],
+)
+def test_a_range_is_read_as_the_standard_says(asked: str, part: tuple[int, int] | None) -> None:
+    assert range_of(asked, 100) == part
+
+
+# From report to file ---------------------------------------------------------------------------
+
+
+@dataclass
+class Office:
+    world: World
+    pbx: Pbx
+    store: SoundStore
+    recorder: Recorder
+    now: datetime = NOW
+
+    def told(
+        self, *, ready: bool = True, stage: CallStage = CallStage.ENDED, call: str = "c1"
+    ) -> None:
+        event = CallEvent(
+            call_keys=(call,),
+            stage=stage,
+            direction=Direction.INBOUND,
+            caller="+79035554433",
+            callee="+74951110001",
+            recording_url=self.pbx.url(),
+            recording_ready=ready,
+        )
+        self.world.report(event, self.now)
+
+    async def passes(self, later: timedelta = timedelta(0)) -> Recording:
+        self.now += later
+        await self.recorder.look()
+        await self.recorder.settle()
+        return self.one()
+
+    def one(self) -> Recording:
+        with self.world.reading() as connection:
+            [one] = recordings.of_keys(connection, [call_key_id("office", "c1")])
+        return one
+
+
+@pytest.fixture
+async def office(pbx: Pbx, tmp_path: Path) -> AsyncIterator[Office]:
+    world, store = sqlite_world(tmp_path), SoundFiles(tmp_path / "sound")
+    recorder = Recorder(
+        world.database,
+        lambda: {"office": (PROVIDER, account())},
+        store,
+        tmp_path,
+        lambda: found.now,
+        resolver=Names("127.0.0.1"),
+    )
+    found = Office(world, pbx, store, recorder)
+    yield found
+    world.close()
+
+
+async def test_a_recording_is_fetched_when_a_report_names_it(office: Office) -> None:
+    office.told()
+    office.told()  # a repeat asks for nothing more
+
+    one = await office.passes()
+    await office.passes(timedelta(hours=1))
+
+    assert one.state is RecordingState.KEPT
+    assert one.digest == hashlib.sha256(SOUND).hexdigest()
+    assert office.store.size(one.digest) == len(SOUND)
+    assert len(office.pbx.asked) == 1
+
+
+async def test_one_that_is_not_ready_is_waited_for_but_not_for_ever(office: Office) -> None:
+    office.told(ready=False, stage=CallStage.RINGING)
+    assert (await office.passes()).state is RecordingState.EXPECTED
+
+    office.told()
+    assert (await office.passes()).state is RecordingState.KEPT
+
+
+async def test_one_whose_readiness_nobody_reports_is_tried_all_the_same(office: Office) -> None:
+    office.told(ready=False, stage=CallStage.RINGING)
+
+    assert (await office.passes(timedelta(minutes=11))).state is RecordingState.KEPT
+
+
+async def test_what_is_not_there_yet_is_asked_for_again(office: Office) -> None:
+    office.pbx.late = 2
+    office.told()
+
+    first = await office.passes()
+    assert (first.state, first.because) == (RecordingState.WANTED, "the provider answered 404")
+    assert first.next_at == office.now + WAITS[0]
+    assert (await office.passes(timedelta(seconds=1))).tries == 1  # not before its time
+    await office.passes(WAITS[0])
+    assert (await office.passes(WAITS[1])).state is RecordingState.KEPT
+
+
+async def test_what_never_comes_is_given_up_and_a_person_may_ask_again(office: Office) -> None:
+    office.pbx.late = 1000
+    office.told()
+
+    for wait in (timedelta(0), *WAITS):
+        one = await office.passes(wait)
+    assert (one.state, one.next_at) == (RecordingState.FAILED, None)
+
+    office.pbx.late = 0
+    with office.world.database.write() as connection:
+        assert recordings.again(connection, one.id, now=office.now)
+    assert (await office.passes()).state is RecordingState.KEPT
+
+
+async def test_the_sound_of_a_hidden_call_is_not_kept(office: Office) -> None:
+    from ingest.domain.directory import PointVerdict
+
+    office.world.judges("+79035554433", PointVerdict.NEVER_LOG)
+    office.told()
+
+    one = await office.passes()
+
+    assert one.state is RecordingState.FAILED
+    assert office.pbx.asked == []
+
+
+async def test_sound_goes_when_policy_says_so_and_that_it_was_there_stays(office: Office) -> None:
+    office.told()
+    one = await office.passes()
+    office.world.change(directory.set_policy, "recordings_days", 30, from_at=NOW)
+
+    office.now += timedelta(days=29)
+    assert office.recorder.expire() == 0
+    office.now += timedelta(days=2)
+    assert office.recorder.expire() == 1
+
+    assert office.one().state is RecordingState.EXPIRED
+    assert one.digest is not None
+    assert office.store.size(one.digest) is None
+
+
+async def test_a_rebuild_keeps_what_was_fetched(office: Office) -> None:
+    office.told()
+    before = await office.passes()
+
+    assert office.world.rebuild().rows == 0
+    assert office.one() == before
