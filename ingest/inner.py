@@ -23,6 +23,7 @@ from ingest.review.health import add_health, database_check, lag_check, logs_che
 from ingest.review.metrics import Lag, Snapshot, lags, take_snapshot
 from ingest.review.site import build_site
 from ingest.settings import Settings, split_listen
+from ingest.telephony.desk import part_state_name
 from storage.log import LogReader, LogUnavailable
 
 ASK_AGAIN_S = 1.0  #: how long an answer of edges in another process is good for
@@ -110,6 +111,8 @@ class InnerDoor:
                 logs=core.office.logs,
                 replay=self._replay,
                 wake=core.worker.wake,
+                companions=self._companions,
+                office=core.office,
                 sound=core.sound,
                 inner_url=self.settings.inner_url,
             ),
@@ -146,6 +149,18 @@ class InnerDoor:
         except LogUnavailable:
             return {}
         return {mailbox: state_from_memory(plain) for mailbox, plain in states.items()}
+
+    def _companions(self, source: str) -> Mapping[str, Mapping[str, Any]]:
+        prefix = part_state_name(source, "")
+        try:
+            found = self.core.office.logs["calls"].memories(prefix)
+        except LogUnavailable:
+            return {}
+        return {
+            name.removeprefix(prefix): state
+            for name, state in found.items()
+            if isinstance(state, dict) and "state" in state
+        }
 
     def _replay(self, ids: Sequence[str]) -> int:
         done = replay(self.core.office, tell=lambda done, total: None, ids=ids)

@@ -94,6 +94,81 @@ def list_sources() -> None:
     )
 
 
+@source.command(name="show")
+def show_source(name: str, /) -> None:
+    """Show a source: the address for the provider, its settings, how many secrets are valid.
+
+    Example: keepline source show office
+
+    Parameters
+    ----------
+    name
+        The source.
+    """
+    found = call("source.show", name=name)
+    rows = [
+        ("provider", found["provider"]),
+        ("address", found["url"] or "it is not sent to: we connect to it"),
+        ("zone", found["zone"]),
+        ("region", found["region"]),
+        ("secrets", f"{', '.join(found['secrets']) or 'none'} ({found['valid']} valid set(s))"),
+        *((f"set {key}", value) for key, value in sorted(found["config"].items())),
+    ]
+    for key, value in rows:
+        say(f"{key:<12} {value}")
+
+
+@source.command(name="edit")
+def edit_source(
+    name: str,
+    /,
+    *,
+    zone: str | None = None,
+    region: str | None = None,
+    own_number: Annotated[list[str] | None, Parameter(negative="")] = None,
+    unsigned_from: Annotated[list[str] | None, Parameter(negative="")] = None,
+    set: Annotated[list[str] | None, Parameter(negative="")] = None,
+    unset: Annotated[list[str] | None, Parameter(negative="")] = None,
+) -> None:
+    """Change a source's zone, region or settings. Secrets: see `keepline source rotate`.
+
+    Examples:
+      keepline source edit office --zone Asia/Yekaterinburg
+      keepline source edit office --set tolerance_s=600 --unset recording_hosts
+
+    Parameters
+    ----------
+    name
+        The source.
+    zone
+        Zone of times that the provider sends without one.
+    region
+        Region of national numbers.
+    own_number
+        A number of the account itself; all of them, as these replace the old ones.
+    unsigned_from
+        A network that may send unsigned requests; these replace the old ones.
+    set
+        NAME=VALUE: a setting of that provider.
+    unset
+        NAME of a setting to take away.
+    """
+    from ingest.custody.accounts import parse_config
+    from ingest.local import Refused
+
+    try:
+        config = parse_config(set or [])
+    except Refused as error:
+        fail(str(error))
+    config |= dict.fromkeys(unset or [])
+    if own_number:
+        config["own_numbers"] = own_number
+    if unsigned_from:
+        config["unsigned_from"] = unsigned_from
+    done = call("source.edit", name=name, zone=zone, region=region, config=config)
+    say(f"Source {done['name']} changed; it acts within a second.")
+
+
 @source.command(name="rotate")
 def rotate_source(
     name: str,
@@ -254,14 +329,14 @@ def add_user(
     /,
     *,
     name: str,
-    role: Literal["supervisor", "manager"],
+    role: Literal["administrator", "supervisor", "manager"],
     employee: str | None = None,
     password: str | None = None,
 ) -> None:
     """Add a person who may sign in. Without --password one is made up and shown once.
 
     Examples:
-      keepline user add olga --name "Ольга Орлова" --role supervisor
+      keepline user add olga --name "Ольга Орлова" --role administrator
       keepline user add petrov --name "Пётр Петров" --role manager --employee petrov
 
     Parameters

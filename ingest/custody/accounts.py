@@ -18,6 +18,7 @@ from ingest.domain.directory import BEGINNING, LineKind
 from ingest.domain.people import UserRole
 from ingest.local import Refused, Tell
 from ingest.matching.addresses import normalise_address
+from ingest.secrets import BadKey
 from ingest.telephony.providers import PROVIDERS
 from storage import directory, facts, people, sources
 from storage.sources import StoredSource
@@ -127,11 +128,81 @@ def rotate_source(
     return {"name": name, "valid": len(valid)}
 
 
+def edit_source(
+    office: Office,
+    *,
+    tell: Tell,
+    name: str,
+    zone: str | None = None,
+    region: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    whole: bool = False,
+) -> dict[str, Any]:
+    """Change a source's zone, region or settings; its secrets and its address stay.
+
+    A setting whose value is None is taken away. With `whole` the settings given are all there are.
+    """
+    with office.database.write() as connection:
+        stored = _source(sources.load_sources(connection), name)
+        before = {} if whole else dict(stored.config)
+        merged = {
+            key: value for key, value in {**before, **(config or {})}.items() if value is not None
+        }
+        new_zone = check_zone(zone or stored.zone)
+        new_region = check_region(region or stored.region)
+        _check_account(office, name, new_zone, new_region, merged)
+        valid = office.secrets.open(stored.id, stored.sealed)
+        if not valid and not merged.get("unsigned_from") and PROVIDERS[stored.provider].secrets:
+            raise Refused("--unsigned-from: this source has no secret, so it needs an address list")
+        row = facts.new_id()
+        sources.put_source(
+            connection,
+            id=row,
+            name=name,
+            provider=stored.provider,
+            zone=new_zone,
+            region=new_region,
+            config=merged,
+            sealed=office.secrets.seal(row, valid),
+            at=office.clock(),
+            by=office.by,
+        )
+    return {"name": name, "zone": new_zone, "region": new_region, "config": merged}
+
+
+def show_source(office: Office, *, tell: Tell, name: str) -> dict[str, Any]:
+    """Return one source with its whole address, and how many sets of secrets are valid.
+
+    The values of secrets stay where they are, but for the part of the address that is one.
+    """
+    with office.database.read() as connection:
+        stored = _source(sources.load_sources(connection), name)
+    provider = PROVIDERS[stored.provider]
+    try:
+        valid, problem = office.secrets.open(stored.id, stored.sealed), None
+    except BadKey as error:
+        valid, problem = [], str(error)
+    hidden = "" if provider.signs or not valid else f"/{valid[0].get('path_token', '')}"
+    return {
+        "name": name,
+        "provider": stored.provider,
+        "zone": stored.zone,
+        "region": stored.region,
+        "config": dict(stored.config),
+        "url": f"{office.public_url}/hooks/{name}{hidden}".rstrip("/") if provider.hooks else None,
+        "valid": len(valid),
+        "problem": problem,
+        "secrets": sorted({key for secrets in valid for key in secrets}),
+        "changed_at": stored.recorded_at.isoformat(),
+    }
+
+
 def _check_secrets(provider: Provider, given: Mapping[str, str]) -> None:
     """Refuse secrets by which no request of that provider could ever be proved."""
-    known = ", ".join(provider.secrets)
+    names = (*provider.secrets, *provider.optional_secrets)
+    known = ", ".join(names) or "no secrets"
     for name, value in given.items():
-        if name not in provider.secrets:
+        if name not in names:
             raise Refused(f"--secret: {provider.name} has no {name}; it has {known}")
         if not value:
             raise Refused(f"--secret: {name} is empty; {provider.name} needs {known}")

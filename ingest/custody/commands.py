@@ -35,8 +35,10 @@ COMMANDS: Mapping[str, Callable[..., Any]] = {
     "rebuild": rebuild,
     "replay": replay.replay,
     "source.add": accounts.add_source,
+    "source.edit": accounts.edit_source,
     "source.list": accounts.list_sources,
     "source.rotate": accounts.rotate_source,
+    "source.show": accounts.show_source,
     "token.add": accounts.add_token,
     "user.add": accounts.add_user,
 }

@@ -9,6 +9,7 @@ from enum import StrEnum
 class UserRole(StrEnum):
     """What a user is to the company's records."""
 
+    ADMINISTRATOR = "administrator"  #: a supervisor who also enters sources and mailboxes
     SUPERVISOR = "supervisor"  #: sees and decides everything
     MANAGER = "manager"  #: sees own clients, decides nothing
 
@@ -26,4 +27,9 @@ class Viewer:
     @property
     def sees_everything(self) -> bool:
         """Tell whether rows need no filter for this person."""
-        return self.role is UserRole.SUPERVISOR
+        return self.role in (UserRole.SUPERVISOR, UserRole.ADMINISTRATOR)
+
+    @property
+    def administers(self) -> bool:
+        """Tell whether this person may change what the service is connected to."""
+        return self.role is UserRole.ADMINISTRATOR

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ingest.custody.office import Office
 from ingest.domain.mailboxes import MailboxState
 from ingest.readers import Sources
 from ingest.sound import SoundStore
@@ -32,6 +33,10 @@ class Context:
     logs: Mapping[str, LogReader] = field(default_factory=dict)
     replay: Callable[[Sequence[str]], int]  #: deliveries' ids in main -> how many were read
     wake: Callable[[], None] = lambda: None  #: tell the worker that something waits
+    companions: Callable[[str], Mapping[str, Mapping[str, Any]]] = field(
+        default=lambda source: {}
+    )  #: of a source: part -> its remembered state
+    office: Office | None = None  #: where sources are entered; None: nowhere here
     sound: SoundStore | None = None  #: where recordings are kept
     inner_url: str = "http://127.0.0.1:8081"
 

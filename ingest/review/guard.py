@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 from jinja2 import Environment
 
-from ingest.domain.people import UserRole, Viewer
+from ingest.domain.people import Viewer
 from ingest.review import csrf
 from ingest.review.context import Context
 from ingest.review.web import NotFound, Right, Route, Visit, redirect
@@ -145,7 +145,9 @@ def _may(right: Right, viewer: Viewer | None) -> bool:
         return True
     if viewer is None:
         return False
-    return right is Right.SIGNED_IN or viewer.role is UserRole.SUPERVISOR
+    if right is Right.ADMINISTRATOR:
+        return viewer.administers
+    return right is Right.SIGNED_IN or viewer.sees_everything
 
 
 def _sentence(error: Exception) -> str:

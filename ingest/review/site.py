@@ -18,6 +18,7 @@ from ingest.review.pages import (
     parked,
     recordings,
     signing,
+    source,
     sources,
     today,
     unmatched,
@@ -59,6 +60,14 @@ ROUTES = (
     Route("POST", "/parked/replay", parked.replay_class),
     Route("POST", "/parked/{id}/replay", parked.replay),
     Route("GET", "/sources", sources.page),
+    Route("GET", "/sources/new", source.new, Right.ADMINISTRATOR),
+    Route("POST", "/sources/new", source.add, Right.ADMINISTRATOR),
+    Route("GET", "/sources/{name}", source.detail),
+    Route("GET", "/sources/{name}/latest", source.latest),
+    Route("GET", "/sources/{name}/edit", source.edit, Right.ADMINISTRATOR),
+    Route("POST", "/sources/{name}/edit", source.change, Right.ADMINISTRATOR),
+    Route("GET", "/sources/{name}/secrets", source.secrets_form, Right.ADMINISTRATOR),
+    Route("POST", "/sources/{name}/rotate", source.rotate, Right.ADMINISTRATOR),
 )
 
 

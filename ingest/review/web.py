@@ -29,6 +29,7 @@ class Right(StrEnum):
     ANYONE = "anyone"
     SIGNED_IN = "signed_in"
     SUPERVISOR = "supervisor"
+    ADMINISTRATOR = "administrator"
 
 
 class NotFound(Exception):

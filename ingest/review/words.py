@@ -81,6 +81,7 @@ LINE_KINDS: Mapping[str, str] = {
 METHODS: Mapping[str, str] = {
     "person": _("a person decided"),
     "exact": _("exact match"),
+    "forwarded": _("a colleague forwarded the mail"),
 }
 ROLES: Mapping[str, str] = {
     "remote": _("Other side"),
@@ -89,8 +90,11 @@ ROLES: Mapping[str, str] = {
     "from": _("From"),
     "to": _("To"),
     "cc": _("Cc"),
+    "via": _("By web form"),
+    "forwarded": _("Wrote what is forwarded"),
 }
 USER_ROLES: Mapping[str, str] = {
+    "administrator": _("Administrator"),
     "supervisor": _("Supervisor"),
     "manager": _("Manager"),
 }

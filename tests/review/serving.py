@@ -12,20 +12,25 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from cryptography.fernet import Fernet
 
+from ingest.accounts import Book
+from ingest.custody.office import Office
 from ingest.domain.calls import Outcome
 from ingest.domain.deliveries import Account, Delivery, End, NewDelivery
 from ingest.domain.mailboxes import FolderState, MailboxState
 from ingest.domain.mails import Attachment, Mail, MailAddress, Sighting
 from ingest.domain.people import UserRole
-from ingest.readers import Reading
+from ingest.readers import Reading, Sources
 from ingest.review.context import Context
 from ingest.review.passwords import hash_password
 from ingest.review.site import build_site
+from ingest.secrets import Secrets
 from ingest.sound import SoundStore
 from ingest.telephony.providers import PROVIDERS
 from storage import facts, people
@@ -210,6 +215,20 @@ def kept_bytes(path: Path) -> SqliteLog:
     return log
 
 
+def office_of(world: World) -> Office:
+    """Return where sources are entered."""
+    secrets = Secrets([Fernet.generate_key()])
+    return Office(
+        database=world.database,
+        secrets=secrets,
+        book=Book(world.database, secrets, "https://hooks.ours.example"),
+        clock=lambda: NOW,
+        logs={},
+        read_mails=lambda raw: ["no mail" for _ in raw],
+        public_url="https://hooks.ours.example",
+    )
+
+
 @dataclass
 class Site:
     """A running site and what its tests look at."""
@@ -227,8 +246,17 @@ class Site:
 
 
 def add_people(world: World, employee: str | None = None) -> None:
-    """Let a supervisor, and a manager if an employee is named, sign in."""
+    """Let an administrator, a supervisor, and a manager if an employee is named, sign in."""
     with world.database.write() as connection:
+        people.add_user(
+            connection,
+            login="ada",
+            name="Ada Sokolova",
+            role=UserRole.ADMINISTRATOR,
+            password=HASH,
+            at=NOW,
+            by="test",
+        )
         people.add_user(
             connection,
             login="vera",
@@ -260,6 +288,8 @@ async def serving(
     trouble: str | None = None,
     more_logs: Mapping[str, LogReader] | None = None,
     sound: SoundStore | None = None,
+    sources: Sources | None = None,
+    door: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Site]:
     """Serve the site over that company until the block ends."""
     log = kept_bytes(logs) if logs else None
@@ -277,20 +307,24 @@ async def serving(
         regions=region,
         clock=lambda: clock["now"],
         zone=lambda: ZoneInfo("Europe/Moscow"),
-        sources=lambda: {"office": (PROVIDERS["generic"], account)},
-        door=lambda: {
-            "unknown": 2,
-            "sources": {
-                "office": {
-                    "accepted": 12_431,
-                    "repeated": 87,
-                    "changed": 1,
-                    "rejected": 4,
-                    "last_rejection": "the timestamp is 412 s old",
-                    "last_skew_s": -412.0,
-                }
-            },
-        },
+        sources=lambda: sources or {"office": (PROVIDERS["generic"], account)},
+        door=lambda: (
+            door
+            if door is not None
+            else {
+                "unknown": 2,
+                "sources": {
+                    "office": {
+                        "accepted": 12_431,
+                        "repeated": 87,
+                        "changed": 1,
+                        "rejected": 4,
+                        "last_rejection": "the timestamp is 412 s old",
+                        "last_skew_s": -412.0,
+                    }
+                },
+            }
+        ),
         mailboxes=lambda: {
             f"box-{SALES}": MailboxState(
                 mailbox=f"box-{SALES}",
@@ -305,6 +339,7 @@ async def serving(
         logs={**({"calls": log} if log else {}), **(more_logs or {})},
         replay=replay,
         sound=sound,
+        office=office_of(world),
     )
     app = web.Application()
     build_site(app, context)

@@ -50,7 +50,7 @@ async def detail(visit: Visit) -> web.Response:
     found = await visit.read(reads.delivery, visit.request.match_info["id"], now=visit.now)
     if found is None:
         raise NotFound
-    kept = await asyncio.to_thread(_kept, visit, found.log, found.partition, found.position)
+    kept = await asyncio.to_thread(kept_of, visit, found.log, found.partition, found.position)
     sources = await asyncio.to_thread(visit.context.sources)
     fields, values = masking.secrets_of(sources.get(found.source))
     return await show.page(
@@ -89,7 +89,8 @@ async def _replay(visit: Visit, ids: list[str]) -> int:
     return count
 
 
-def _kept(visit: Visit, name: str, partition: int, position: int) -> Delivery | None:
+def kept_of(visit: Visit, name: str, partition: int, position: int) -> Delivery | None:
+    """Return a delivery with its bytes; None if its log cannot be read or holds it no more."""
     kept = visit.context.logs.get(name)
     try:
         return kept.get(partition, position) if kept else None
