@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from ingest.commands import access, company, tools
+from ingest.commands import access, company, oauth, tools
 from ingest.commands.calling import call, fail, say, settings
+from ingest.commands.coverage import coverage
 
 HELP = """Telephony and email ingestion that keeps a company's clients with the company.
 
@@ -29,6 +30,7 @@ app = App(name="keepline", help=HELP, help_format="plaintext", version="0.1.0")
 for group in (
     access.source,
     access.mailbox,
+    oauth.oauth,
     access.user,
     access.token,
     company.employee,
@@ -42,6 +44,8 @@ app.command(company.replay)
 app.command(tools.normalise_, name="normalise")
 app.command(tools.parse_mail)
 app.command(tools.conformance)
+app.command(coverage)
+app.command(tools.mail_quality)
 app.command(tools.export)
 app.command(tools.check)
 

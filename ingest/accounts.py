@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import Connection
 
 from ingest.domain.deliveries import Account, Provider
-from ingest.domain.mailboxes import Auth, Mailbox, Tls
+from ingest.domain.mailboxes import Auth, Grant, Mailbox, Tls
 from ingest.secrets import BadKey, Secrets
 from ingest.telephony.providers import PROVIDERS
 from storage import facts
@@ -39,6 +39,21 @@ class Book:
         self._sources: dict[str, tuple[Provider, Account]] = {}
         self._unusable: Set[str] = frozenset()
         self._mailboxes: dict[str, Mailbox] = {}
+
+    @property
+    def vault(self) -> Secrets:
+        """Return the key file, for what edges must remember and nobody may read."""
+        return self._secrets
+
+    @property
+    def database(self) -> Database:
+        """Return the main database that all of it is read from."""
+        return self._database
+
+    @property
+    def secrets(self) -> Secrets:
+        """Return what seals and opens what the service remembers."""
+        return self._secrets
 
     def sources(self) -> Mapping[str, tuple[Provider, Account]]:
         """Return provider and account of each source, by its name."""
@@ -98,6 +113,7 @@ class Book:
 
     def _mailbox(self, stored: StoredMailbox) -> Mailbox:
         config = stored.config
+        secret = self._secrets.open(stored.id, stored.sealed)
         return Mailbox(
             id=stored.id,
             address=stored.address,
@@ -106,10 +122,11 @@ class Book:
             tls=Tls(stored.tls),
             auth=Auth(config.get("auth", "password")),
             login=stored.login,
-            secret=self._secrets.open(stored.id, stored.sealed),
+            secret=secret if isinstance(secret, str) else "",
+            grant=None if isinstance(secret, str) else Grant(**secret),
             ca_file=config.get("ca_file"),
             folders=tuple(config.get("folders", ())),
-            version=stored.recorded_at.isoformat(),
+            version=config.get("renewed_at") or stored.recorded_at.isoformat(),
         )
 
 

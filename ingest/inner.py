@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from ingest import local
+from ingest.asking import ask_app
 from ingest.core import Core
 from ingest.custody.office import company_zone
 from ingest.custody.replay import replay
@@ -112,6 +113,7 @@ class InnerDoor:
                 replay=self._replay,
                 wake=core.worker.wake,
                 companions=self._companions,
+                ask_app=ask_app,
                 office=core.office,
                 sound=core.sound,
                 inner_url=self.settings.inner_url,

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy import Connection, insert, inspect, select, update
 
 from storage import facts
 from storage.directory import current
-from storage.tables import mailboxes, sources
+from storage.tables import mailboxes, oauth_apps, sources
 
 SOURCES_VERSION = "sources_version"  #: the counter that edges watch
 
@@ -173,3 +173,75 @@ def add_mailbox(
     )
     facts.bump(connection, SOURCES_VERSION)
     facts.raise_version(connection)
+
+
+def renew_mailbox(
+    connection: Connection,
+    id_: str,
+    *,
+    login: str | None = None,
+    config: Mapping[str, Any],
+    sealed: str,
+    at: datetime,
+) -> None:
+    """Give a mailbox another password or consent, and end its pause; its id and cursors stay.
+
+    A secret is no fact: the old one is of no use to anybody and is written over.
+    """
+    values: dict[str, Any] = {
+        "secret": sealed,
+        "config": json.dumps({**config, "renewed_at": at.isoformat()}, sort_keys=True),
+    }
+    if login is not None:
+        values["login"] = login
+    connection.execute(update(mailboxes).where(mailboxes.c.id == id_).values(**values))
+    facts.bump(connection, SOURCES_VERSION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredApp:
+    """The company's own app at a provider of mailboxes."""
+
+    id: str
+    provider: str
+    config: Mapping[str, Any]
+    sealed: str
+
+
+def load_oauth_apps(connection: Connection) -> list[StoredApp]:
+    """Return every app in force, by provider."""
+    return [
+        StoredApp(
+            id=row.id, provider=row.provider, config=json.loads(row.config), sealed=row.secret
+        )
+        for row in connection.execute(
+            select(oauth_apps).where(current(oauth_apps)).order_by(oauth_apps.c.provider)
+        )
+    ]
+
+
+def put_oauth_app(
+    connection: Connection,
+    *,
+    id: str,
+    provider: str,
+    config: Mapping[str, Any],
+    sealed: str,
+    at: datetime,
+    by: str,
+) -> None:
+    """Record the company's app at a provider; the one before is retracted."""
+    before = connection.scalars(
+        select(oauth_apps.c.id).where(oauth_apps.c.provider == provider, current(oauth_apps))
+    ).all()
+    facts.retract(connection, oauth_apps, before, at=at, by=by, why="changed")
+    facts.record(
+        connection,
+        oauth_apps,
+        at=at,
+        by=by,
+        id=id,
+        provider=provider,
+        config=json.dumps(dict(config), sort_keys=True),
+        secret=sealed,
+    )

@@ -248,6 +248,18 @@ mailboxes = Table(
 )
 _current("uq_mailboxes_address", mailboxes, "address")
 
+#: The company's own apps at providers whose mailboxes are opened with tokens.
+oauth_apps = Table(
+    "oauth_apps",
+    metadata,
+    _id(),
+    Column("provider", Text, nullable=False),
+    Column("config", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    *_fact(),
+)
+_current("uq_oauth_apps_provider", oauth_apps, "provider")
+
 users = Table(
     "users",
     metadata,
@@ -355,6 +367,17 @@ sightings = Table(
     Column("received_top", Moment),
     Column("received_at", Moment, nullable=False),
 )
+
+undelivered = Table(
+    "undelivered",
+    metadata,
+    Column("mail_id", Text, primary_key=True),  # the bounce
+    Column("point", Text, primary_key=True),
+    Column("hard", Boolean, nullable=False),
+    Column("status", Text),
+    Column("reason", Text),
+)
+Index("ix_undelivered_point", undelivered.c.point)
 
 # Derivations -----------------------------------------------------------------------------------
 
@@ -590,5 +613,21 @@ recordings = Table(
 Index("ix_recordings_due", recordings.c.state, recordings.c.next_at)
 Index("ix_recordings_digest", recordings.c.digest)
 
+#: What comparing a provider's history with ours came to, and when: written once, shown for ever.
+certificates = Table(
+    "certificates",
+    metadata,
+    _id(),
+    Column("source", Text, nullable=False),
+    Column("from_at", Moment, nullable=False),
+    Column("until", Moment, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("same", Boolean, nullable=False),
+    Column("body", Text, nullable=False),
+)
+Index("ix_certificates_made_at", certificates.c.made_at, certificates.c.id)
+Index("ix_certificates_source", certificates.c.source, certificates.c.made_at)
+
 #: What `rebuild` recomputes from facts and compares, row by row.
-DERIVED = (call_keys, call_witnesses, interactions, participants, flags, flag_touches, review_items)
+DERIVED = (call_keys, interactions, participants, flags, flag_touches, review_items, call_witnesses)

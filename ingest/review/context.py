@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from ingest.custody.office import Office
+from ingest.domain.histories import ApiRequest, ApiResponse
 from ingest.domain.mailboxes import MailboxState
+from ingest.mail.oauth import OAuthApp, TokenRefused
 from ingest.readers import Sources
 from ingest.sound import SoundStore
 from ingest.steps import Directories, Regions
 from storage.database import Database
 from storage.log import LogReader
+
+
+async def _nobody_asks(app: OAuthApp, request: ApiRequest) -> ApiResponse:
+    raise TokenRefused("this service asks nobody for tokens")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +42,7 @@ class Context:
     companions: Callable[[str], Mapping[str, Mapping[str, Any]]] = field(
         default=lambda source: {}
     )  #: of a source: part -> its remembered state
+    ask_app: Callable[[OAuthApp, ApiRequest], Awaitable[ApiResponse]] = _nobody_asks
     office: Office | None = None  #: where sources are entered; None: nowhere here
     sound: SoundStore | None = None  #: where recordings are kept
     inner_url: str = "http://127.0.0.1:8081"

@@ -15,11 +15,13 @@ from ingest.review.pages import (
     decisions,
     flags,
     interactions,
+    mailbox,
     parked,
     recordings,
     signing,
     source,
     sources,
+    ties,
     today,
     unmatched,
 )
@@ -50,6 +52,7 @@ ROUTES = (
     Route("GET", "/points/{point}/link", unmatched.link),
     Route("GET", "/points/{point}/clients", unmatched.found_clients),
     Route("GET", "/points/{point}/new-client", unmatched.new_client),
+    Route("GET", "/ties", ties.listing),
     Route("GET", "/decisions", decisions.listing),
     Route("POST", "/decisions/preview", decisions.preview),
     Route("POST", "/decisions", decisions.decide),
@@ -60,6 +63,9 @@ ROUTES = (
     Route("POST", "/parked/replay", parked.replay_class),
     Route("POST", "/parked/{id}/replay", parked.replay),
     Route("GET", "/sources", sources.page),
+    Route("GET", "/mailboxes/new", mailbox.new, Right.ADMINISTRATOR),
+    Route("POST", "/mailboxes/new", mailbox.add, Right.ADMINISTRATOR),
+    Route("GET", "/mailboxes/consent", mailbox.consented, Right.ADMINISTRATOR),
     Route("GET", "/sources/new", source.new, Right.ADMINISTRATOR),
     Route("POST", "/sources/new", source.add, Right.ADMINISTRATOR),
     Route("GET", "/sources/{name}", source.detail),
@@ -80,6 +86,7 @@ def build_site(app: web.Application, context: Context) -> Guard:
     app[signing.HASHING] = Hashing()
     app[signing.SLOW_DOWN] = SlowDown()
     app[signing.COOKIE] = guard.cookie
+    app[mailbox.CONSENTS] = mailbox.Consents()
     by_url = {file.url: file for file in files.values()}
 
     async def static(visit: Visit) -> web.Response:

@@ -290,6 +290,7 @@ async def serving(
     sound: SoundStore | None = None,
     sources: Sources | None = None,
     door: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> AsyncIterator[Site]:
     """Serve the site over that company until the block ends."""
     log = kept_bytes(logs) if logs else None
@@ -340,6 +341,7 @@ async def serving(
         replay=replay,
         sound=sound,
         office=office_of(world),
+        **more,
     )
     app = web.Application()
     build_site(app, context)
