@@ -8,6 +8,7 @@ import functools
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -19,6 +20,7 @@ from ingest.children import Failure, Readers
 from ingest.custody.commands import COMMANDS
 from ingest.custody.office import Office
 from ingest.domain.mails import Mail
+from ingest.mail.attached import Extracted, extract, question
 from ingest.mail.message import parse
 from ingest.readers import closing
 from ingest.recorder import Recorder
@@ -37,6 +39,9 @@ log = structlog.get_logger()
 CLOSE_AFTER = timedelta(hours=4)  #: a call that long without an end is closed by the clock
 CLOCK_S = 60.0  #: between looks for such calls
 CLOSE_AT_ONCE = 500
+PULL_S = (
+    900.0  #: the longest that one answer of a history may take, waits that it asks for included
+)
 
 KeepClosings = Callable[[list[tuple[str, bytes]]], Awaitable[int]]
 
@@ -59,6 +64,7 @@ class Core:
         self.book = book
         self.clock = clock
         self.readers: Readers[Mail] = Readers(parse, children=settings.mail_children)
+        self.extractors: Readers[Extracted] = Readers(extract)
         self.worker = Worker(
             database=database,
             logs=logs,
@@ -76,6 +82,7 @@ class Core:
             read_mails=self.read_mails,
             public_url=settings.public_url,
             wake=self.worker.wake,
+            pull=functools.partial(pull_by_socket, settings.edges_socket),
         )
         self.sound = open_sound(settings)
         self.recorder = Recorder(
@@ -118,6 +125,7 @@ class Core:
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, 20)
         await asyncio.to_thread(self.readers.close)
+        await asyncio.to_thread(self.extractors.close)
 
     def read_mails(self, raw: Sequence[bytes]) -> list[Mail | str]:
         """Read mails in a child process; what cannot be read becomes its reason."""
@@ -125,6 +133,11 @@ class Core:
             found.reason if isinstance(found, Failure) else found
             for found in self.readers.read_many(raw)
         ]
+
+    def extract(self, raw: bytes, number: int) -> bytes | str:
+        """Return an attachment of a message, read in a child process; or why it cannot be."""
+        found = self.extractors.read(question(raw, number))
+        return found.reason if isinstance(found, Failure) else found.content
 
     def _sources(self) -> Any:
         with contextlib.suppress(Exception):  # as last known, if main cannot be read
@@ -165,6 +178,22 @@ class Core:
     def _calls_to_close(self) -> list[tuple[str, bytes]]:
         with self.database.read() as connection:
             return calls_to_close(connection, self.clock())
+
+
+def pull_by_socket(
+    socket: Path, source: str, since: datetime, until: datetime, tell: local.Tell
+) -> Mapping[str, Any]:
+    """Ask the edges, in this process or another, to ask a source's history for a period."""
+    asked = {"source": source, "since": since.isoformat(), "until": until.isoformat()}
+    try:
+        said: Mapping[str, Any] = local.ask(socket, "pull", asked, tell, patience_s=PULL_S)
+    except local.NotRunning as error:
+        raise local.Refused(
+            "the edges of the service do not answer; see `keepline check`"
+        ) from error
+    except local.Lost as error:
+        raise local.Refused(f"the provider's history: {error}") from error
+    return said
 
 
 def calls_to_close(connection: Connection, now: datetime) -> list[tuple[str, bytes]]:

@@ -114,6 +114,7 @@ class InnerDoor:
                 wake=core.worker.wake,
                 companions=self._companions,
                 ask_app=ask_app,
+                extract=core.extract,
                 office=core.office,
                 sound=core.sound,
                 inner_url=self.settings.inner_url,

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select
 
 from ingest.domain.people import Viewer
 from storage.facts import chunks
-from storage.tables import call_keys, call_reports, deliveries
+from storage.tables import call_keys, call_reports, deliveries, sightings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,19 @@ def ends(
         .limit(limit)
     )
     return tuple((row.end, row.reason, row.number) for row in rows)
+
+
+def copies(connection: Connection, viewer: Viewer, mail: str) -> tuple[tuple[str, int, int], ...]:
+    """Return log, partition and position of each kept copy of a mail, the first received first."""
+    if not viewer.sees_everything:
+        return ()
+    rows = connection.execute(
+        select(deliveries.c.log, deliveries.c.partition, deliveries.c.position)
+        .join(sightings, sightings.c.id == deliveries.c.id)
+        .where(sightings.c.mail_id == mail)
+        .order_by(deliveries.c.received_at, deliveries.c.position)
+    )
+    return tuple((row.log, row.partition, row.position) for row in rows)
 
 
 Told = tuple[list[Mapping[str, Any]], list[str]]

@@ -43,6 +43,8 @@ class Context:
         default=lambda source: {}
     )  #: of a source: part -> its remembered state
     ask_app: Callable[[OAuthApp, ApiRequest], Awaitable[ApiResponse]] = _nobody_asks
+    extract: Callable[[bytes, int], bytes | str] = lambda raw, number: "no reader runs here"
+    #: of a kept message: the octets of an attachment, counted from 0; or why there are none
     office: Office | None = None  #: where sources are entered; None: nowhere here
     sound: SoundStore | None = None  #: where recordings are kept
     inner_url: str = "http://127.0.0.1:8081"

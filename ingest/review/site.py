@@ -11,6 +11,7 @@ from ingest.review.context import Context
 from ingest.review.events import Changes
 from ingest.review.guard import Guard, errors_as_pages, request_id
 from ingest.review.pages import (
+    attachments,
     clients,
     decisions,
     flags,
@@ -41,6 +42,7 @@ ROUTES = (
     Route("GET", "/interactions", interactions.listing, Right.SIGNED_IN),
     Route("GET", "/interactions/{id}", interactions.detail, Right.SIGNED_IN),
     Route("GET", "/interactions/{id}/mail", interactions.mail, Right.SIGNED_IN),
+    Route("GET", "/interactions/{id}/attachments/{digest}", attachments.download),
     Route("GET", "/recordings/{id}", recordings.play, Right.SIGNED_IN),
     Route("POST", "/recordings/{id}/again", recordings.again),
     Route("GET", "/clients", clients.listing, Right.SIGNED_IN),

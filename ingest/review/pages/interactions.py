@@ -13,10 +13,11 @@ from ingest.domain.calls import Direction
 from ingest.domain.contacts import ContactPoint, PointKind
 from ingest.domain.interactions import FlagKind, Kind, Status
 from ingest.domain.people import Viewer
+from ingest.mail.sniff import RUNS
 from ingest.matching.numbers import to_point
 from ingest.review import mailview, show
 from ingest.review.web import NotFound, Visit
-from storage import decisions, pages, reads, recordings
+from storage import decisions, pages, reads, reads_ties, recordings
 from storage.reads import InteractionFilter
 
 E = TypeVar("E", bound=StrEnum)
@@ -98,15 +99,12 @@ async def detail(visit: Visit) -> web.Response:
         touch = reads.interaction(connection, viewer, key, now=visit.now)
         if touch is None:
             raise NotFound
-        made = (
-            [it for target in touch.keys for it in decisions.of_target(connection, target)]
-            if viewer.sees_everything
-            else []
-        )
+        made = decisions.of_touch(connection, touch.keys) if viewer.sees_everything else []
         return {
             "it": touch,
             "readings": pages.readings(connection, viewer, touch),
             "mail": pages.mail_reading(connection, viewer, touch),
+            "runs": RUNS,
             "body": (
                 reads.mail_body(connection, viewer, touch.id, now=visit.now)
                 if touch.kind is Kind.MAIL
@@ -114,6 +112,8 @@ async def detail(visit: Visit) -> web.Response:
             ),
             "made": made,
             "sounds": recordings.of_keys(connection, touch.keys) if not touch.suppressed else [],
+            "told_by": reads_ties.reports_of(connection, viewer, touch.id),
+            "resembling": reads_ties.resembling(connection, viewer, touch.id),
             "boxes": {
                 box.id: box.address
                 for box in reads.list_mailboxes(connection, viewer, now=visit.now, limit=500).items
