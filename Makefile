@@ -13,8 +13,10 @@ READY := $(VENV)/.ready
 ARGS ?=
 # How many examples `make fuzz` tries a property with; where each is dear, fewer in proportion
 FUZZ_EXAMPLES ?= 5000
+# How long `make fuzz` mutates recorded texts afterwards
+FUZZ_SECONDS ?= 600
 
-.PHONY: help demo test test-fast check format bench fuzz screenshots pins setup packages clean
+.PHONY: help demo test test-fast check format bench fuzz fuzz-quick screenshots pins setup packages clean
 
 help: ## Print this list
 	@echo "Keepline: make TARGET"
@@ -54,9 +56,13 @@ bench: $(READY) ## Measure what docs/performance.md promises, in full
 		$(PYTHON_HERE) -m "benchmarks.$$name" $(ARGS); \
 	done
 
-fuzz: $(READY) ## Try every property test with many more examples (FUZZ_EXAMPLES=5000)
+fuzz: $(READY) ## Try every property test and every reader with much more (FUZZ_EXAMPLES, FUZZ_SECONDS)
 	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(PYTHON_HERE) -m pytest -m hypothesis \
 		--hypothesis-profile=fuzz --timeout=0 $(ARGS)
+	@$(PYTHON_HERE) -m tests.fuzzing --seconds $(FUZZ_SECONDS)
+
+fuzz-quick: $(READY) ## Mutate what was recorded against every reader, for a minute
+	@$(PYTHON_HERE) -m tests.fuzzing --seconds 60
 
 screenshots: $(READY) packages ## Take the pictures in docs/screenshots from the running demo
 	@$(PYTHON_HERE) scripts/screenshots.py $(ARGS)

@@ -1,0 +1,1 @@
+"""Mutated recordings against every reader: `python -m tests.fuzzing --help`."""
