@@ -22,10 +22,10 @@ class Asked:
 class Answerer:
     """The employee who shall take the call, as providers may name him."""
 
-    employee: str  #: id
+    employee: str | None  #: id; None: not a person, the duty line
     login: str | None = None
-    extension: str | None = None  #: held at this moment
-    direct_number: str | None = None  #: E.164, held at this moment
+    extension: str | None = None  #: at the asking source, held at this moment
+    direct_number: str | None = None  #: E.164, held at this moment, never the line that was called
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,3 +44,4 @@ class Lookup:
     asks: Callable[[HookRequest, Account], Asked | None]  #: None: this request asks nothing
     answer: Callable[[HookRequest, Account, Found], HookResponse]
     #: `Found()` gives the provider's neutral answer
+    usual: bool = True  #: False: few sources of it ask, so one that does says `live_answer`

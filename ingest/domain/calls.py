@@ -51,6 +51,13 @@ class CallStage(StrEnum):
     STALE = "stale"  #: the clock source gave up waiting for the end
 
 
+class Side(StrEnum):
+    """Whose telephone a report is about, of a system that tells of each of them alike."""
+
+    OURS = "ours"  #: an employee's
+    THEIRS = "theirs"  #: a number outside, over a trunk
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEvent:
     """One report from a provider about one call, with numbers as sent."""
@@ -77,6 +84,8 @@ class CallEvent:
     forwarded_to: str | None = None
     queue: str | None = None
     transfer: str | None = None
+    side: Side | None = None  #: whose telephone did it; None: the stage is the call's own
+    leg_counts: bool = False  #: the call lasts until every leg that counts has ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from ingest.domain.answers import Lookup
 from ingest.domain.histories import History
 from ingest.domain.recordings import Recordings
+from ingest.domain.records import SplitFile, whole_file
 from ingest.domain.streams import Talk
 from ingest.domain.subscriptions import Subscription
 
@@ -136,8 +137,19 @@ class Delivery:
 ReadDelivery = Callable[[Delivery, Account], "Sequence[CallEvent]"]
 
 
+#: Answers a check of the set-up, such as an echo or a challenge; None: this request is none.
+#: Asked before `verify`, because many checks are signed by nobody; one that is signed, or whose
+#: answer tells something, raises BadSignature for whom it does not believe. Nothing is kept.
+Handshake = Callable[[HookRequest, Account], HookResponse | None]
+
+
 def no_secret_problem(secrets: Mapping[str, str]) -> str | None:
     """Find nothing wrong: any text may be a secret."""
+    return None
+
+
+def no_config_problem(account: Account) -> str | None:
+    """Find nothing wrong: the provider has no settings of its own."""
     return None
 
 
@@ -157,13 +169,32 @@ class Provider:
     signs: bool = True  #: False: signs nothing, so its path needs an unguessable part
     secret_problem: Callable[[Mapping[str, str]], str | None] = no_secret_problem
     #: of secrets by which no request could ever be proved: the sentence that says how to mend them
+    config_problem: Callable[[Account], str | None] = no_config_problem
+    #: of settings that it could not be run with: the sentence that names the setting, and mends it
     reads: Mapping[Kind, ReadDelivery] = field(default_factory=dict)  #: beside HTTP requests
     hooks: bool = True  #: False: it sends no HTTP requests, so it needs no door
     lookup: Lookup | None = None  #: it asks who is calling
     talk: Callable[[Account], Talk] | None = None  #: we open a connection and listen
+    talk_port: int | None = None  #: where it listens, unless the source's `port` says otherwise
+    talk_tls_port: int | None = None  #: the same with `tls`
+    files: SplitFile = whole_file  #: how its files of call details are cut into records
+    dials_us: bool = False  #: it may open that connection itself, and hears nothing from us
     history: History | None = None  #: it can be asked what we missed
     subscription: Subscription | None = None  #: it must be asked again and again to report
+    handshake: Handshake | None = None  #: it checks our address with requests that are not kept
     recordings: Recordings | None = None
+
+    @property
+    def optional_secrets(self) -> tuple[str, ...]:
+        """Return the names of secrets without which it works, but cannot be asked anything."""
+        asked: list[str] = []
+        if self.history is not None:
+            asked += (*self.history.secrets, *self.history.or_secrets)
+        if self.subscription is not None:
+            asked += self.subscription.secrets
+        if self.recordings is not None:
+            asked += getattr(self.recordings, "secrets", ())
+        return tuple(name for name in dict.fromkeys(asked) if name not in self.secrets)
 
 
 def request_of(delivery: Delivery) -> HookRequest:

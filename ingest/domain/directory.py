@@ -92,6 +92,14 @@ class Line:
     holders: tuple[Change, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeighbourChange:
+    """From this moment on two sources report the same calls, or do not."""
+
+    from_at: datetime
+    together: bool
+
+
 def named_at(changes: Sequence[Change], at: datetime) -> str | None:
     """Return the employee named by the last change point at or before that moment."""
     index = bisect_right(changes, at, key=lambda change: change.from_at)
@@ -108,6 +116,8 @@ class Directory:
     by_point: Mapping[str, Line] = field(default_factory=dict)  #: `str(point)` -> line
     mailboxes: Mapping[str, str] = field(default_factory=dict)  #: mailbox id -> address
     regions: Mapping[str, str] = field(default_factory=dict)  #: source -> of national numbers
+    #: source -> other -> in order of time, both ways; empty: none were ever declared
+    neighbours: Mapping[str, Mapping[str, Sequence[NeighbourChange]]] = field(default_factory=dict)
 
     def employed(self, employee: str | None, at: datetime) -> bool:
         """Tell whether that employee exists and was employed at that moment."""
@@ -118,6 +128,22 @@ class Directory:
         """Return when that employee had left, seen from that moment; None: had not left."""
         person = self.employees.get(employee) if employee else None
         return person.left_at(at) if person else None
+
+    def are_neighbours(self, source: str, other: str, at: datetime) -> bool:
+        """Tell whether these two sources reported the same calls at that moment."""
+        changes = self.neighbours.get(source, {}).get(other, ())
+        last = None
+        for change in changes:
+            if change.from_at > at:
+                break
+            last = change
+        return last is not None and last.together
+
+    def has_neighbours(self, source: str, at: datetime) -> bool:
+        """Tell whether any source reported the same calls as this one at that moment."""
+        return any(
+            self.are_neighbours(source, other, at) for other in self.neighbours.get(source, ())
+        )
 
     def line_of(self, point: ContactPoint | None) -> Line | None:
         """Return our line at that address, if it is one of ours."""

@@ -12,6 +12,8 @@ from uuid import UUID
 
 from ingest.domain.calls import Direction, Outcome
 from ingest.domain.contacts import ContactPoint
+from ingest.domain.mailboxes import WebForm
+from ingest.domain.working_hours import WorkingHours
 
 NAMESPACE = UUID("6f1d6a52-0d4b-5b0e-9a53-5c2b9f5f7d11")  #: of all ids derived from keys
 
@@ -70,6 +72,8 @@ class Role(StrEnum):
     FROM = "from"
     TO = "to"
     CC = "cc"
+    VIA = "via"  #: the web form that wrote in somebody's name
+    FORWARDED = "forwarded"  #: who wrote the mail that this one forwards
 
 
 class Side(StrEnum):
@@ -90,7 +94,7 @@ class Participant:
     name: str | None = None  #: as the wire said, written by a stranger
     client: str | None = None
     contact: str | None = None
-    method: str | None = None  #: why linked: "person" or "exact"
+    method: str | None = None  #: why linked: "person", "exact" or "forwarded"
     cause: str | None = None  #: why not linked: "unknown" or "ambiguous"
     subject: str | None = None  #: whose timeline the touch belongs to: `client:ID` or a point
     principal: bool = False  #: its subject's timeline gives the touch its status
@@ -256,6 +260,9 @@ class Policy:
     short_call: timedelta = timedelta(seconds=10)
     history_after: timedelta = timedelta(days=14)
     duty: str | None = None  #: employee
+    working_hours: WorkingHours = field(default_factory=WorkingHours)
+    web_forms: Mapping[str, Sequence[WebForm]] = field(default_factory=dict)  #: by mailbox address
+    reply_within: timedelta = timedelta(hours=9)  #: of working time, for a mail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

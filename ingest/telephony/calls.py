@@ -20,8 +20,9 @@ from ingest.domain.calls import (
     Outcome,
     Report,
 )
-from ingest.telephony.moments import Fact, Moments, facts_of, moments_of
+from ingest.telephony.moments import Fact, Moments, facts_of, legs_are_over, moments_of
 from ingest.telephony.participants import agent_of, in_order, legs_of, talked
+from ingest.telephony.taken import seen_in
 
 Value = TypeVar("Value")
 
@@ -56,6 +57,7 @@ def fold(reports: Iterable[Report]) -> Call:
     if not facts:
         raise ValueError("a call needs at least one report")
     direction = _direction(facts)
+    told, facts = facts, seen_in(facts, direction)
     spoken = _by_authority(facts, direction)
     moments = moments_of(facts)
     state = _state(facts)
@@ -65,6 +67,7 @@ def fold(reports: Iterable[Report]) -> Call:
     callee = _first(spoken, lambda event: event.callee)
     far_side = _far_side(direction, caller, callee)
     agents = [fact for fact in facts if agent_of(fact) not in (None, far_side)]
+    who_told = [fact for fact in told if agent_of(fact) not in (None, far_side)]
     answered_at = _answered_at(facts, moments, outcome)
     call = Call(
         keys=tuple(sorted({key for fact in facts for key in fact.event.call_keys})),
@@ -82,7 +85,7 @@ def fold(reports: Iterable[Report]) -> Call:
         duration_s=_duration(facts, moments),
         talk_s=_talk(facts, moments, state, outcome, answered_at),
         rang=in_order(agents),
-        talked=talked(agents, direction, outcome),
+        talked=talked(who_told if answered else agents, direction, outcome),
         legs=legs_of(agents),
         recording_url=_first(_latest_recording(facts), lambda event: event.recording_url),
         recording_id=_first(_latest_recording(facts), lambda event: event.recording_id),
@@ -166,7 +169,7 @@ def _latest_recording(facts: Sequence[Fact]) -> list[Fact]:
 
 def _state(facts: Sequence[Fact]) -> CallState:
     stages = {fact.event.stage for fact in facts}
-    if CallStage.ENDED in stages:
+    if CallStage.ENDED in stages or legs_are_over(facts):
         return CallState.ENDED
     if CallStage.STALE in stages:
         return CallState.STALE
@@ -191,15 +194,33 @@ def _outcome(facts: Sequence[Fact], state: CallState, answered: bool) -> Outcome
 
 
 def _failure(facts: Sequence[Fact], stage: CallStage) -> Outcome | None:
-    told = {fact.event.outcome for fact in facts if fact.event.stage is stage}
+    return _first_failure(fact.event.outcome for fact in facts if fact.event.stage is stage)
+
+
+def _first_failure(outcomes: Iterable[Outcome | None]) -> Outcome | None:
+    told = set(outcomes)
     return next((outcome for outcome in _FAILURES if outcome in told), None)
 
 
 def _failure_of_legs(facts: Sequence[Fact]) -> Outcome:
-    """Return what all legs say alike (all busy); legs that differ were simply not answered."""
-    told = {fact.event.outcome for fact in facts if fact.event.stage is CallStage.LEG_ENDED}
-    alike = _failure(facts, CallStage.LEG_ENDED)
-    return alike if alike and len(told) == 1 else Outcome.NO_ANSWER
+    """Return what all legs say alike (all busy); legs that differ were simply not answered.
+
+    Of what is told of one leg that has a name, what says most counts.
+    """
+    legs: dict[str | None, set[Outcome | None]] = {}
+    for fact in facts:
+        event = fact.event
+        if event.stage is CallStage.LEG_ENDED and (event.outcome or not event.leg_counts):
+            legs.setdefault(event.leg, set()).add(event.outcome)
+    each = legs.pop(None, set()) | {_says_most(told) for told in legs.values()}
+    alike = _first_failure(each)
+    return alike if alike and len(each) == 1 else Outcome.NO_ANSWER
+
+
+def _says_most(told: set[Outcome | None]) -> Outcome | None:
+    """Return the failure of one leg; that it was not answered may be said of any of them."""
+    others = told - {Outcome.NO_ANSWER}
+    return _first_failure(others) or _first_failure(told)
 
 
 def _duration(facts: Sequence[Fact], moments: Moments) -> float | None:

@@ -20,14 +20,19 @@ Case = Mapping[str, Any]
 
 #: Folders named otherwise than our provider.
 PROVIDER_OF = {
+    "cisco-cucm": "cisco_cucm",
     "cloudevents": "generic",
+    "freepbx": "asterisk",
     "fusionpbx": "freeswitch",
+    "grandstream-ucm": "grandstream_ucm",
     "standard-webhooks": "generic",
+    "yeastar-p": "yeastar_p",
     "zammad-generic": "zammad",
     "zoom-phone": "zoom_phone",
 }
 #: Region of national numbers where a case does not name one.
 REGION_OF = {
+    "beeline": "RU",
     "exolve_vats": "RU",
     "mango": "RU",
     "megafon": "RU",
@@ -56,7 +61,7 @@ def account_of(case: Case) -> Account:
     if provider and "path_token" in provider.secrets and "token" in secret:
         secret["path_token"] = secret.pop("token")  # some cases call it so
     tolerance_s = float(secret.pop("tolerance_s", 300.0))
-    zone = secret.pop("timezone", None) or config.get("account_tz") or "UTC"
+    zone = secret.pop("timezone", None) or config.get("account_tz") or config.get("pbx_tz") or "UTC"
     return Account(
         source="case",
         secrets=(secret,) if secret else (),

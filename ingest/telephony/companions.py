@@ -10,6 +10,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ingest.domain.deliveries import Account, Provider
+from ingest.telephony import (
+    files,
+    folder,
+    history,
+    listening,
+    record_folder,
+    streams,
+    subscriptions,
+)
 from ingest.telephony.desk import SourceDesk
 
 
@@ -22,4 +31,12 @@ class Companion:
     run: Callable[[SourceDesk], Awaitable[None]]
 
 
-COMPANIONS: tuple[Companion, ...] = ()
+COMPANIONS: tuple[Companion, ...] = (
+    Companion(part="subscription", wanted=subscriptions.wanted, run=subscriptions.keep_subscribed),
+    Companion(part="stream", wanted=streams.wanted, run=streams.listen),
+    Companion(part="files", wanted=files.wanted, run=files.follow_files),
+    Companion(part="listening", wanted=listening.wanted, run=listening.receive),
+    Companion(part="history", wanted=history.wanted, run=history.run),
+    Companion(part=folder.PART, wanted=folder.wanted, run=folder.watch),
+    Companion(part="record-folder", wanted=record_folder.wanted, run=record_folder.watch),
+)

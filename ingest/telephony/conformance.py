@@ -17,7 +17,13 @@ from ingest.domain.deliveries import (
     Receipt,
     UnreadableDelivery,
 )
-from ingest.telephony import expected
+from ingest.telephony import (
+    conformance_lookups,
+    conformance_pulls,
+    conformance_records,
+    conformance_streams,
+    expected,
+)
 from ingest.telephony.calls import fold, tie
 from ingest.telephony.cases import (
     Case,
@@ -69,6 +75,11 @@ class Walk:
     def deliver(self, request: HookRequest) -> expected.Seen:
         """Take one request as the public door and the worker would."""
         try:
+            greeting = self.provider.handshake and self.provider.handshake(request, self.account)
+            if greeting:
+                refused = "asked for a proof" if greeting.status >= 400 else None
+                check = "a check of the set-up"
+                return expected.Seen(ignored=check, refused=refused, response=greeting)
             self.provider.verify(request, self.account)
         except BadSignature as error:
             return expected.Seen(refused=str(error), response=HookResponse(status=401))
@@ -174,7 +185,13 @@ def _whole(case: Case) -> Iterator[str]:
 
 #: What runs a case, by its kind: yields where it is not as expected. One module for each kind
 #: beside requests, such as `conformance_streams`.
-KINDS: Mapping[str, Callable[[Case], Iterator[str]]] = {"hook": _whole}
+KINDS: Mapping[str, Callable[[Case], Iterator[str]]] = {
+    "hook": _whole,
+    "lookup": conformance_lookups.check,
+    "pull": conformance_pulls.check,
+    "record": conformance_records.check,
+    "stream": conformance_streams.check,
+}
 
 
 def _folded(reports: Sequence[Report]) -> list[Call]:

@@ -7,10 +7,20 @@ import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from ingest.domain.deliveries import Account, Kind, NewDelivery, Provider
 from storage.log import Kept
+
+
+class Vault(Protocol):
+    """The key file, as `secrets.Secrets` is: what it seals belongs to a name, and to no other."""
+
+    def seal(self, row: str, value: Any) -> str:
+        """Return the ciphertext of a JSON value."""
+
+    def open(self, row: str, sealed: str) -> Any:
+        """Return the value. Raises an exception for another key or another row's ciphertext."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +35,7 @@ class SourceDesk:
     #: durable when it returns, the memory in the same transaction; raises keeper.KeepFailed
     recall: Callable[[str], Awaitable[Any]]  #: what is remembered under a name, or None
     full: Callable[[], str | None] = field(default=lambda: None)  #: why nothing should be taken now
+    vault: Vault | None = None  #: seals what must not be remembered in clear; None: no key at hand
 
     @property
     def source(self) -> str:

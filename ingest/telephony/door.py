@@ -22,6 +22,8 @@ class DoorLimits:
     body_deadline_s: float = 15.0
     quota_per_s: float = 2_000.0  #: of proved requests, for each source
     quota_burst: float = 4_000.0
+    handshakes_per_s: float = 5.0  #: for each source; anybody may send some, so they are few
+    handshakes_burst: float = 30.0
     retry_after_s: int = 5  #: told to senders when we are overloaded
     #: networks of the proxies in front of us, whose X-Forwarded-For is believed
     trusted_proxies: tuple[str, ...] = ()
@@ -42,6 +44,10 @@ class SourceCounters:
     rejected: int = 0  #: not proved, or not even a request of this provider
     overloaded: int = 0  #: told to come again: quota, high mark
     failed: int = 0  #: told to come again: not durable in time
+    handshakes: int = 0  #: checks of the set-up, answered and not kept
+    asked: int = 0  #: questions who is calling
+    named: int = 0  #: of these, answered with a client's name
+    unkept: int = 0  #: of these, answered and not in the log: it was full or away
     last_event_at: datetime | None = None
     last_rejection_at: datetime | None = None
     last_rejection: str | None = None  #: the reason, for the sources page

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from xml.sax.saxutils import unescape
 
 from ingest.domain.calls import Call, CallEvent, CallStage, Direction, Report
 from ingest.domain.contacts import PointKind
@@ -178,8 +179,14 @@ def response(expect: Expectation, found: HookResponse) -> Iterator[str]:
     for name in expect.get("must_subscribe", ()):
         if not re.match(rf'(?:<\?[^>]*>\s*)?<[^>]*\s{re.escape(name)}="https?://[^"]+"', body):
             yield f"answer: no address in {name}"
-    if "dial" in expect:
-        yield "answer: dial is not answered yet"
+    if "dial" in expect and expect["dial"] != _dialled(body):
+        yield f"answer: dial {expect['dial']} expected, {_dialled(body)} found"
+
+
+def _dialled(body: str) -> list[str]:
+    """Return the targets that an answer of XML names, in order."""
+    found = re.findall(r"<(Number|Client|Sip)(?:\s[^>]*)?>([^<]*)</\1>", body)
+    return [("client:" if noun == "Client" else "") + unescape(said) for noun, said in found]
 
 
 def _end_of_delivery(state: str, seen: Seen, calls: Sequence[Call]) -> Iterator[str]:

@@ -92,12 +92,42 @@ def moments_of(facts: Sequence[Fact]) -> Moments:
         groups.setdefault(fact.event.call_keys[0], []).append(fact)
     each = [_moments_of_one(group) for group in groups.values()]
     first = min(each, key=lambda found: (found.started_at, not found.start_known))
+    answered_at = min((one.answered_at for one in each if one.answered_at), default=None)
+    told = [one.ended_at for one in each if one.ended_at]
     return Moments(
         started_at=first.started_at,
         start_known=first.start_known,
-        answered_at=min((one.answered_at for one in each if one.answered_at), default=None),
-        ended_at=max((one.ended_at for one in each if one.ended_at), default=None),
+        answered_at=answered_at,
+        ended_at=_end_with_legs(facts, told, answered_at or first.started_at),
     )
+
+
+def legs_are_over(facts: Iterable[Fact]) -> bool:
+    """Tell whether every leg that counts has ended, that one with them which names the call.
+
+    The naming leg is asked for because of calls that we came into: of those some legs are unknown.
+    """
+    counting = [fact for fact in facts if fact.event.leg_counts]
+    ends = [fact for fact in counting if fact.event.stage is CallStage.LEG_ENDED]
+    ended = {fact.event.leg for fact in ends}
+    return any(len(fact.event.call_keys) == 1 for fact in ends) and all(
+        fact.event.leg in ended for fact in counting
+    )
+
+
+def _end_with_legs(
+    facts: Sequence[Fact], told: Sequence[datetime], not_before: datetime
+) -> datetime | None:
+    """Return the last of the ends told and, once all legs are over, of theirs."""
+    if not legs_are_over(facts):
+        return max(told, default=None)
+    ends = [
+        fact for fact in facts if fact.event.leg_counts and fact.event.stage is CallStage.LEG_ENDED
+    ]
+    stated = [fact.event.occurred_at for fact in ends if fact.event.occurred_at]
+    if not stated and not told:
+        stated = [max(fact.received_at for fact in ends)]
+    return max([not_before, *told, *stated])
 
 
 def _when(fact: Fact) -> tuple[datetime, datetime]:
@@ -204,5 +234,10 @@ def _known_times(facts: Sequence[Fact]) -> list[datetime]:
 
 
 def _earliest(moments: Iterable[datetime | None], stated: bool) -> Moment | None:
-    found = min((moment for moment in moments if moment), default=None)
+    found = min((moment for moment in moments if moment), default=None, key=_finest_first)
     return Moment(found, stated) if found else None
+
+
+def _finest_first(moment: datetime) -> tuple[datetime, bool, datetime]:
+    """Order moments; one cut to its second comes behind what is told of that very second."""
+    return moment.replace(microsecond=0), moment.microsecond == 0, moment

@@ -70,10 +70,28 @@ def json_object(octets: bytes) -> dict[str, Any]:
     Raises UnreadableDelivery for anything else: other JSON, NaN, a name given twice, an integer
     of more than MAX_DIGITS digits, depth beyond what the decoder bears, octets that are not UTF-8.
     """
-    if len(octets) > MAX_BODY:
-        raise UnreadableDelivery(f"the body is larger than {MAX_BODY} octets")
+    value = json_value(octets)
+    if not isinstance(value, dict):
+        raise UnreadableDelivery("the body is JSON, but not an object")
+    return value
+
+
+def json_list(octets: bytes, *, most: int) -> list[Any]:
+    """Return the JSON list that a body holds, of at most so many values; else as `json_object`."""
+    value = json_value(octets)
+    if not isinstance(value, list):
+        raise UnreadableDelivery("the body is JSON, but not a list")
+    if len(value) > most:
+        raise UnreadableDelivery(f"the list in the body has more than {most} values")
+    return value
+
+
+def json_value(octets: bytes, *, most_octets: int = MAX_BODY) -> Any:
+    """Return whatever JSON a body of at most so many octets holds; else as `json_object`."""
+    if len(octets) > most_octets:
+        raise UnreadableDelivery(f"the body is larger than {most_octets} octets")
     try:
-        value = json.loads(
+        return json.loads(
             octets.decode("utf-8"),
             object_pairs_hook=_once,
             parse_int=_bounded_int,
@@ -86,9 +104,6 @@ def json_object(octets: bytes) -> dict[str, Any]:
         raise UnreadableDelivery("the JSON is nested too deeply") from error
     except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
         raise UnreadableDelivery("the body is not JSON in UTF-8") from error
-    if not isinstance(value, dict):
-        raise UnreadableDelivery("the body is JSON, but not an object")
-    return value
 
 
 def body_fields(request: HookRequest) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 `/hooks/{source}` and everything beneath it, any method. Who sends is proved first; nothing is read
 into calls here. What cannot be kept at the moment is answered so that the provider sends it again.
+Who asks who is calling is answered first, and kept afterwards (`live`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import time
 from collections.abc import Callable, Container, Mapping
 from datetime import datetime
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -28,7 +30,9 @@ from ingest.domain.deliveries import (
 )
 from ingest.keeper import Keeper, KeepFailed
 from ingest.telephony.door import DoorCounters, DoorLimits, Networks, Quota, sender
+from ingest.telephony.live import FindWho, LiveAnswers
 from ingest.telephony.request import delivery_key, storable
+from ingest.telephony.subscriptions import ended_memory
 
 Sources = Mapping[str, tuple[Provider, Account]]
 
@@ -65,12 +69,13 @@ def public_door(
     limits: DoorLimits | None = None,
     counters: DoorCounters | None = None,
     monotonic: Callable[[], float] = time.monotonic,
+    find_who: FindWho | None = None,
 ) -> web.Application:
     """Return the application of the public door, to be run by `connections.DoorRunner`.
 
     `sources` is asked at each request, so that a new source needs no restart; `unusable` returns
-    the names of those that are known and cannot be opened: they are to send again. Raises
-    ValueError for a trusted proxy that is no network.
+    the names of those that are known and cannot be opened: they are to send again. `find_who`
+    answers who is calling, at once. Raises ValueError for a trusted proxy that is no network.
     """
     door = _Door(
         sources,
@@ -80,8 +85,10 @@ def public_door(
         limits or DoorLimits(),
         DoorCounters() if counters is None else counters,
         monotonic,
+        find_who,
     )
     app = web.Application()
+    app.on_cleanup.append(door.close)
     app.router.add_route("*", "/{tail:.*}", door.handle)
     return app
 
@@ -98,7 +105,9 @@ class _Door:
         limits: DoorLimits,
         counters: DoorCounters,
         monotonic: Callable[[], float],
+        find_who: FindWho | None,
     ) -> None:
+        self._live = LiveAnswers(find_who, counters)
         self._sources = sources
         self._unusable = unusable
         self._keeper = keeper
@@ -108,6 +117,7 @@ class _Door:
         self._monotonic = monotonic
         self._proxies: Networks = limits.proxies
         self._quotas: dict[str, Quota] = {}
+        self._greetings: dict[str, Quota] = {}
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one request; whatever happens, never with a 500."""
@@ -127,7 +137,9 @@ class _Door:
         known = self._sources().get(source)
         if known is not None and not known[0].hooks:
             known = None  # a source that nobody sends to has no door
-        self._refuse_when_full(source, known is not None)
+        refusal = self._refusal_when_full(source, known is not None)
+        if refusal is not None and (known is None or known[0].lookup is None):
+            raise refusal
         if known is None and source in self._unusable():
             self._counters.of(source).failed += 1
             raise _Refused(503, retry_after_s=self._limits.retry_after_s)
@@ -152,20 +164,36 @@ class _Door:
             received_at=self._clock(),
             peer=self._peer(request),
         )
+        greeting = self._handshake(hook, provider, account)
+        if greeting is not None:
+            return _response(greeting)
         event_id = self._proved_event_id(hook, provider, account)
-        self._take_quota(source)
-        receipt = await self._keep(hook, account.source, event_id)
+        asked = self._live.question(hook, provider, account)
+        if asked is None and refusal is not None:
+            raise refusal
+        if refusal is None:
+            self._take_quota(source)
+        if asked is not None:
+            said = self._live.answer(asked, hook, provider, account)
+            if refusal is None:
+                self._live.keep_after(source, self._store(hook, source, event_id, {}))
+            else:
+                self._live.not_kept(source)
+            return _response(said)
+        memory = ended_memory(hook, provider, account)
+        receipt = await self._keep(hook, account.source, event_id, memory)
         return _response(_answer(hook, provider, account, receipt))
 
-    def _refuse_when_full(self, source: str, known: bool) -> None:
-        reason = self._keeper.full
-        if reason is not None:
-            if known:
-                self._counters.of(source).overloaded += 1
-            raise _Refused(503, retry_after_s=self._limits.retry_after_s)
-        if known and self._quota(source).spent():
+    def _refusal_when_full(self, source: str, known: bool) -> _Refused | None:
+        """Return why nothing more is taken now. Who asks who is calling is answered even so."""
+        refusal = None
+        if self._keeper.full is not None:
+            refusal = _Refused(503, retry_after_s=self._limits.retry_after_s)
+        elif known and self._quota(source).spent():
+            refusal = _Refused(429, retry_after_s=1)
+        if refusal is not None and known:
             self._counters.of(source).overloaded += 1
-            raise _Refused(429, retry_after_s=1)
+        return refusal
 
     def _take_quota(self, source: str) -> None:
         """Only proved requests use a source's quota up: nobody else can spend it."""
@@ -178,6 +206,37 @@ class _Door:
                 self._limits.quota_per_s, self._limits.quota_burst, self._monotonic
             )
         return found
+
+    def _handshake(
+        self, hook: HookRequest, provider: Provider, account: Account
+    ) -> HookResponse | None:
+        """Return the answer to a check of the set-up, which is counted and not kept."""
+        if provider.handshake is None:
+            return None
+        try:
+            greeting = provider.handshake(hook, account)
+        except BadSignature as error:
+            self._reject(hook, account, error)
+            raise _Refused(401) from None
+        except Exception as error:
+            self._reject(hook, account, error)
+            raise _Refused(400) from None
+        if greeting is not None and greeting.status < 400:  # else it only asks for a proof
+            self._take_greeting(account.source)
+        return greeting
+
+    def _take_greeting(self, source: str) -> None:
+        """Use up a quota of its own: whoever shakes hands for fun takes nothing from events."""
+        quota = self._greetings.get(source)
+        if quota is None:
+            quota = self._greetings[source] = Quota(
+                self._limits.handshakes_per_s, self._limits.handshakes_burst, self._monotonic
+            )
+        if quota.spent():
+            self._counters.of(source).overloaded += 1
+            raise _Refused(429, retry_after_s=1)
+        quota.take()
+        self._counters.of(source).handshakes += 1
 
     async def _body(self, request: web.Request) -> bytes:
         """Return the body. Raises _Refused for one too large, too slow or compressed."""
@@ -232,7 +291,19 @@ class _Door:
         reason = self._counters.rejected(account.source, error, hook.received_at)
         log.warning("hook.rejected", source=account.source, kind=type(error).__name__, why=reason)
 
-    async def _keep(self, hook: HookRequest, source: str, event_id: str | None) -> Receipt:
+    async def _keep(
+        self, hook: HookRequest, source: str, event_id: str | None, memory: Mapping[str, Any]
+    ) -> Receipt:
+        try:
+            return await self._store(hook, source, event_id, memory)
+        except KeepFailed as error:
+            self._counters.of(source).failed += 1
+            log.warning("hook.not_kept", source=source, why=str(error))
+            raise _Refused(503, retry_after_s=self._limits.retry_after_s) from None
+
+    async def _store(
+        self, hook: HookRequest, source: str, event_id: str | None, memory: Mapping[str, Any]
+    ) -> Receipt:
         new = NewDelivery(
             source=source,
             key=delivery_key(hook, event_id),
@@ -248,14 +319,13 @@ class _Door:
             },
             body=hook.body,
         )
-        try:
-            kept = await self._keeper.keep(new)
-        except KeepFailed as error:
-            self._counters.of(source).failed += 1
-            log.warning("hook.not_kept", source=source, why=str(error))
-            raise _Refused(503, retry_after_s=self._limits.retry_after_s) from None
+        kept = await self._keeper.keep(new, memory or None)
         self._counters.kept(source, kept.receipt, hook.received_at)
         return kept.receipt
+
+    async def close(self, app: web.Application) -> None:
+        """Wait until what was answered at once is kept."""
+        await self._live.close()
 
 
 def split_target(target: str) -> tuple[str, str, str]:

@@ -26,7 +26,11 @@ def test_zadarma_gets_its_check_value_back_and_else_nothing():
     provider, account, echo = recorded("zadarma/01-echo.json")
     _, _, start = recorded("zadarma/02-inbound-start.json")
 
-    assert provider.answer(echo, account, Receipt.NEW).body == b"3b9f0c1d7e"
+    greeting = provider.handshake(echo, account)
+
+    assert greeting is not None
+    assert greeting.body == b"3b9f0c1d7e"
+    assert provider.handshake(start, account) is None
     assert provider.answer(start, account, Receipt.NEW).body == b""
 
 
@@ -78,10 +82,11 @@ def test_ringcentrals_handshake_gets_its_token_back_and_an_event_does_not():
     provider, account, handshake = recorded("ringcentral/01-subscription-challenge.json")
     event = changed(handshake, body=b"{}")
 
-    given = provider.answer(handshake, account, Receipt.NEW)
+    given = provider.handshake(handshake, account)
 
+    assert given is not None
     assert given.headers == (("Validation-Token", "setup-5e2"),)
-    assert provider.answer(event, account, Receipt.NEW).headers == ()
+    assert provider.handshake(event, account) is None
     with pytest.raises(BadSignature):
         provider.verify(event, account)
 
@@ -91,14 +96,16 @@ def test_what_could_be_no_header_is_not_given_back(token: str):
     provider, account, handshake = recorded("ringcentral/01-subscription-challenge.json")
     odd = changed(handshake, headers=(("validation-token", token),))
 
-    assert provider.answer(odd, account, Receipt.NEW).headers == ()
+    assert provider.handshake(odd, account) is None
 
 
 def test_zooms_challenge_is_met_with_the_secret_that_signed_it():
     provider, account, challenge = recorded("zoom_phone/01-url-validation-challenge.json")
     newer = replace(account, secrets=({"secret_token": "another"}, *account.secrets))
 
-    given = provider.answer(challenge, newer, Receipt.NEW)
+    given = provider.handshake(challenge, newer)
 
+    assert given is not None
     assert json.loads(given.body)["encryptedToken"].startswith("3abc5b675d2c")
-    assert provider.answer(challenge, replace(account, secrets=()), Receipt.NEW).body == b""
+    with pytest.raises(BadSignature):
+        provider.handshake(challenge, replace(account, secrets=()))

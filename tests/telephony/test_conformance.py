@@ -22,16 +22,23 @@ def test_every_recorded_case_comes_out_as_expected():
 
 @pytest.mark.parametrize("provider", sorted(PROVIDERS))
 def test_every_provider_has_an_answered_a_missed_an_outgoing_and_a_broken_case(provider: str):
-    expected = [
-        case.get("expect_merged", case["expect"])
-        for name, case in cases().items()
-        if name.startswith(f"{provider}/") and "expect" in case
-    ]
+    of_it = [case for name, case in cases().items() if name.startswith(f"{provider}/")]
+    expected = [each for case in of_it for each in expectations(case)]
 
     assert any(e.get("answered_at") and e.get("direction") == "in" for e in expected)
     assert any(e.get("missed") for e in expected)
     assert any(e.get("direction") == "out" for e in expected)
-    assert any(e.get("state") == "rejected" or e.get("http_status") for e in expected)
+    assert any(BROKEN & set(e) or e.get("state") == "rejected" for e in expected)
+
+
+#: Words of a case in which something is refused or waits parked.
+BROKEN = {"http_status", "quarantined", "error"}
+
+
+def expectations(case: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what a case expects: of the call, of each of several, and of the delivery."""
+    whole = case.get("expect_merged", case.get("expect", {}))
+    return [whole, *whole.get("calls", ()), *case.get("expect_calls", ())]
 
 
 def test_the_last_line_counts_and_the_exit_status_tells(tmp_path: Path, capsys: Any):
@@ -108,24 +115,46 @@ def test_what_a_failing_receiver_once_answered_is_asked_of_nobody(tmp_path: Path
     assert run(tmp_path).passed == 1
 
 
-def test_a_record_in_xml_is_skipped_by_name(tmp_path: Path):
-    write(tmp_path, "xml.json", {"provider": "fusionpbx", "request": {"body": "cdr=%3C%3Fxml"}})
+def test_a_record_in_xml_is_run_and_compared(tmp_path: Path):
+    case = json.loads(json.dumps(cases()["fusionpbx/01-xml-cdr-inbound-answered.json"]))
+    write(tmp_path, "good.json", case)
+    case["expect"]["employee_ext"] = "1002"
+    write(tmp_path, "wrong.json", case)
 
-    assert run(tmp_path).lines == ["skipped xml.json: XML, which is not read yet"]
+    summary = run(tmp_path)
+
+    assert (summary.passed, summary.failed, summary.skipped) == (1, 1, 0)
+    assert "FAILED wrong.json: employee_ext" in summary.lines[0]
 
 
-def test_what_needs_more_than_a_request_is_skipped_by_name_and_reason(tmp_path: Path):
-    write(tmp_path, "history.json", {"provider": "mango", "kind": "pull"})
-    write(tmp_path, "directory.json", {**a_case(), "directory": {}})
-    write(tmp_path, "lookup.json", {**a_case(), "expect": {"state": "lookup"}})
-    write(tmp_path, "files.json", {"provider": "asterisk", "files": []})
-    write(tmp_path, "socket.json", {"provider": "asterisk", "transcript": []})
+def test_a_handshake_that_asks_for_a_proof_is_no_acceptance(tmp_path: Path):
+    name = "freeswitch/recorded-40-digest-probe-empty-body.json"
+    case = json.loads(json.dumps(cases()[name]))
+    write(tmp_path, "probe.json", case)
+    case["expect"] = {"state": "ignored", "calls": []}
+    write(tmp_path, "wrong.json", case)
+
+    summary = run(tmp_path)
+
+    assert (summary.passed, summary.failed) == (1, 1)
+
+
+def test_a_provider_that_is_not_here_is_skipped_by_name_and_reason(tmp_path: Path):
     write(tmp_path, "other.json", {**a_case(), "provider": "acme"})
 
     summary = run(tmp_path)
 
-    assert (summary.passed, summary.failed, summary.skipped) == (0, 0, 6)
+    assert (summary.passed, summary.failed, summary.skipped) == (0, 0, 1)
     assert "skipped other.json: no provider 'acme' yet" in summary.lines
+
+
+def test_a_case_that_lacks_what_its_kind_needs_fails_and_is_not_skipped(tmp_path: Path):
+    write(tmp_path, "history.json", {"provider": "mango", "kind": "pull"})
+    write(tmp_path, "files.json", {"provider": "asterisk", "files": []})
+    write(tmp_path, "socket.json", {"provider": "asterisk", "transcript": []})
+    write(tmp_path, "lookup.json", {**a_case(), "expect": {"state": "lookup"}})
+
+    assert run(tmp_path).failed == 4
 
 
 def test_a_file_that_is_no_case_fails_and_the_run_goes_on(tmp_path: Path):

@@ -62,7 +62,7 @@ NASTY_FORMS = {
     "one long value": b"json=" + b"x" * (KIB_64 - 5),
     "no names": b"=&" * 400,
 }
-PROVIDER_NAMES = sorted(PROVIDERS)
+PROVIDER_NAMES = sorted(name for name, provider in PROVIDERS.items() if provider.hooks)
 
 
 def outcomes(provider: Provider, request: HookRequest, account: Account) -> Iterator[str]:
@@ -203,7 +203,7 @@ def _as_json(request: HookRequest) -> dict[str, Any]:
                 found = json.loads(found["json"])
             except ValueError:
                 found = {}
-    return found
+    return found if isinstance(found, dict) else {}
 
 
 def _with_json(request: HookRequest, found: dict[str, Any], provider: Provider) -> HookRequest:

@@ -31,8 +31,11 @@ from ingest.domain.deliveries import (
     UnreadableDelivery,
     request_of,
 )
+from ingest.domain.histories import ApiRequest
+from ingest.domain.subscriptions import Subscribed, Subscription
 from ingest.keeper import Keeper, KeeperLimits
 from ingest.telephony.connections import DoorRunner
+from ingest.telephony.desk import part_state_name
 from ingest.telephony.door import DoorCounters, DoorLimits, sender
 from ingest.telephony.server import public_door, short_event_id, split_target
 from storage.log import Kept
@@ -67,7 +70,23 @@ def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResp
     return HookResponse(status=202, body=receipt.value.encode(), headers=(("X-Seen", "yes"),))
 
 
-ACME = Provider(name="acme", verify=verify, key=key, parse=lambda r, a: [], answer=answer)
+def handshake(request: HookRequest, account: Account) -> HookResponse | None:
+    """A greeting needs no proof here, but for one whose answer would tell something."""
+    if request.body == b"greeting crash":
+        raise RuntimeError("a fault in handshake")
+    if request.body == b"signed greeting":
+        verify(request, account)
+    return HookResponse(body=b"hello") if b"greeting" in request.body else None
+
+
+ACME = Provider(
+    name="acme",
+    verify=verify,
+    key=key,
+    parse=lambda r, a: [],
+    answer=answer,
+    handshake=handshake,
+)
 
 
 class GatedLog(SqliteLog):
@@ -151,6 +170,7 @@ async def a_door(
     limits: DoorLimits | None = None,
     keeping: KeeperLimits | None = None,
     account: Account = ACCOUNT,
+    provider: Provider = ACME,
     disk_free: float = 1.0,
     **connections: Any,
 ) -> AsyncIterator[Door]:
@@ -158,7 +178,7 @@ async def a_door(
     keeper = Keeper(log, limits=keeping, disk_free=lambda: disk_free)
     counters = DoorCounters()
     app = public_door(
-        sources=lambda: {"acme": (ACME, account)},
+        sources=lambda: {"acme": (provider, account)},
         unusable=lambda: {"sealed"},
         keeper=keeper,
         clock=lambda: NOON,
@@ -242,6 +262,54 @@ async def test_a_repeat_is_answered_and_counted_and_not_kept_again(door: Door) -
     counters = door.counters.of("acme")
     assert (counters.accepted, counters.repeated, counters.changed) == (2, 2, 1)
     assert counters.last_event_at == NOON
+
+
+async def test_a_check_of_the_set_up_is_answered_and_counted_and_not_kept(door: Door) -> None:
+    said = await door.send(b"greeting", proof="of nobody")
+
+    assert (said.status, said.body) == (200, b"hello")
+    assert door.kept == []
+    assert door.counters.of("acme").handshakes == 1
+    assert door.counters.of("acme").rejected == 0
+
+
+async def test_a_signed_check_that_is_not_proved_gets_401(door: Door) -> None:
+    assert (await door.send(b"signed greeting", proof="wrong")).status == 401
+    assert (await door.send(b"signed greeting")).body == b"hello"
+    assert (await door.send(b"greeting crash")).status == 400
+    assert door.counters.of("acme").rejected == 2
+    assert door.kept == []
+
+
+async def test_checks_without_end_meet_a_quota_and_leave_that_of_events_alone(
+    tmp_path: Path,
+) -> None:
+    limits = DoorLimits(quota_burst=2.0, handshakes_burst=3.0)
+    async with a_door(tmp_path, limits=limits) as door:
+        greetings = [(await door.send(b"greeting", proof="")).status for _ in range(5)]
+        events = [(await door.send(b"%d" % number)).status for number in range(2)]
+
+    assert greetings == [200, 200, 200, 429, 429]
+    assert events == [202, 202]
+
+
+async def test_that_a_subscription_ended_is_remembered_with_the_request_that_says_so(
+    tmp_path: Path,
+) -> None:
+    subscription = Subscription(
+        request=lambda account, held, now: ApiRequest(url="https://acme.test/"),
+        subscribed=lambda account, answer, now: Subscribed(id="s1", expires_at=now),
+        ended=lambda request, account: "s1" if request.body == b"terminated" else None,
+    )
+    name = part_state_name("acme", "subscription-ended")
+    async with a_door(tmp_path, provider=replace(ACME, subscription=subscription)) as door:
+        await door.send(b"a call")
+        await door.send(b"terminated", proof="of nobody")
+        assert door.log.memory(name) is None
+
+        assert (await door.send(b"terminated")).status == 202
+        assert door.log.memory(name) == {"id": "s1", "at": NOON.isoformat()}
+        assert len(door.kept) == 2
 
 
 async def test_who_is_not_proved_gets_401_and_nothing_is_kept_but_a_counter(door: Door) -> None:

@@ -27,10 +27,12 @@ BODY = '{"type": "call.ended",  "data": {"call_id": "\\u0431 б"}}'
 FIRST_SIGNED = {
     "aircall": "aircall/01-inbound-answered.json",
     "bandwidth": "bandwidth/01-inbound-transfer-answered.json",
+    "beeline": "beeline/03-inbound-released.json",
     "dialpad": "dialpad/01-inbound-answered-jwt.json",
     "exolve_vats": "exolve_vats/01-history-answered.json",
     "freeswitch": "freeswitch/01-inbound-answered-a-leg.json",
     "generic": "generic/standard-webhooks-01-valid-v1.json",
+    "grandstream_ucm": "grandstream_ucm/07-pushed-row.json",
     "mango": "mango/07-inbound-answered-summary.json",
     "megafon": "megafon/05-inbound-answered-history.json",
     "mts_vats": "mts_vats/03-inbound-end.json",
@@ -48,6 +50,7 @@ FIRST_SIGNED = {
     "twilio": "twilio/03-outbound-api-answered.json",
     "uis": "uis/05-inbound-call-end.json",
     "vonage": "vonage/01-outbound-answered-lifecycle.json",
+    "yeastar_p": "yeastar_p/01-newcdr-inbound-answered.json",
     "zadarma": "zadarma/05-inbound-end.json",
     "zammad": "zammad/01-inbound-answered-json.json",
     "zoom_phone": "zoom_phone/02-inbound-answered.json",
@@ -56,10 +59,12 @@ FIRST_SIGNED = {
 PROOFS: dict[str, tuple[bytes, bytes] | str] = {
     "aircall": (b"58f0c2", b"58f0c3"),
     "bandwidth": "authorization",
+    "beeline": "path",
     "dialpad": (b"eyJkYXRlX3N0", b"eyJkYXRlX3N1"),
     "exolve_vats": (b"crm_token=e", b"crm_token=f"),
     "freeswitch": "authorization",
     "generic": (b"g1", b"g2"),
+    "grandstream_ucm": "authorization",
     "mango": (b"NDQx", b"NDQy"),
     "megafon": (b"crm_token=3", b"crm_token=4"),
     "mts_vats": "authorization",
@@ -77,11 +82,14 @@ PROOFS: dict[str, tuple[bytes, bytes] | str] = {
     "twilio": (b"CAecc", b"CAecd"),
     "uis": "path",
     "vonage": (b"5f5bd70c", b"5f5bd70d"),
+    "yeastar_p": (b"1795000000.16", b"1795000000.17"),
     "zadarma": (b"9051112233", b"9051112234"),
     "zammad": "path",
     "zoom_phone": (b"7000000000000000001", b"7000000000000000002"),
 }
-everybody = pytest.mark.parametrize("name", sorted(PROVIDERS))
+everybody = pytest.mark.parametrize(
+    "name", sorted(name for name, provider in PROVIDERS.items() if provider.hooks)
+)
 
 
 def signed_by(*secrets: str, at: datetime = NOW, body: str = BODY) -> HookRequest:
@@ -218,7 +226,7 @@ def hmac_sha1(signed: bytes) -> bytes:
 
 
 def test_what_anybody_can_sign_with_an_empty_secret_is_not_believed():
-    for name in PROVIDERS:
+    for name in FIRST_SIGNED:
         provider, account, request = recorded(FIRST_SIGNED[name])
         empty = with_secrets(account, dict.fromkeys(provider.secrets, ""))
         forged = {
@@ -308,14 +316,16 @@ def test_a_json_body_is_proved_by_its_digest_in_the_signed_address():
 
 def test_the_checks_of_cabinets_need_no_signature_and_only_they():
     mango, account, check = recorded("mango/22-connection-check.json")
-    mango.verify(check, account)
+    assert mango.handshake(check, account) is not None
     for other in ({"path": "/events/call"}, {"query": "a=1"}, {"body": b"x"}):
+        assert mango.handshake(changed(check, **other), account) is None
         with pytest.raises(BadSignature):
             mango.verify(changed(check, **other), account)
 
     zadarma, account, echo = recorded("zadarma/01-echo.json")
-    zadarma.verify(echo, account)
+    assert zadarma.handshake(echo, account) is not None
     for other in ({"query": "zd_echo=<b>"}, {"query": "zd_echo=" + "a" * 65}, {"method": "POST"}):
+        assert zadarma.handshake(changed(echo, **other), account) is None
         with pytest.raises(BadSignature):
             zadarma.verify(changed(echo, **other), account)
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ingest.domain.answers import Asked, Found, Lookup
 from ingest.domain.calls import CallEvent, CallStage, Direction, Outcome
 from ingest.domain.deliveries import (
     Account,
@@ -31,6 +32,7 @@ from ingest.telephony.fields import (
     url,
     word,
 )
+from ingest.telephony.naming import digits, json_response
 from ingest.telephony.request import body_fields
 from ingest.telephony.signatures import require_proof, same
 
@@ -82,6 +84,31 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
 def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
     """Say 200 with an empty object, which also answers `contact`: nobody known."""
     return HookResponse(body=b"{}", content_type="application/json")
+
+
+def asks(request: HookRequest, account: Account) -> Asked | None:
+    """Return the question of `cmd=contact`; None: another command."""
+    try:
+        fields = body_fields(request)
+        if (text(fields, "cmd") or "").lower() != ASKING:
+            return None
+        return Asked(number=text(fields, "phone"), line=text(fields, "diversion"))
+    except UnreadableDelivery:
+        return None
+
+
+def answer_who(request: HookRequest, account: Account, found: Found) -> HookResponse:
+    """Return the client's name and who is responsible, by whatever the PBX knows him by.
+
+    Of nobody known an empty object: a list, or an empty name, is taken for an answer.
+    """
+    taker = found.answerer
+    responsible = taker and (taker.login or taker.extension or digits(taker.direct_number))
+    said = {"contact_name": found.client_name, "responsible": responsible}
+    return json_response({name: value for name, value in said.items() if value})
+
+
+LOOKUP = Lookup(asks, answer_who)
 
 
 def _proves(request: HookRequest, secrets: Mapping[str, str]) -> bool:
@@ -136,8 +163,9 @@ READERS: Mapping[str, Callable[[Fields, HookRequest, Account], CallEvent]] = {
     "event": _event,
     "history": _history,
 }
+ASKING = "contact"
 OTHER_COMMANDS = {
-    "contact": "the PBX asks who is calling; the call does not change",
+    ASKING: "the PBX asks who is calling; the call does not change",
     "rating": "a caller's rating; the call does not change",
 }
 

@@ -1,16 +1,13 @@
-"""The record that FreeSWITCH's mod_json_cdr posts at the end of each leg, as values.
+"""The record that FreeSWITCH writes at the end of each leg, as values; and how JSON spells it.
 
-The same record comes in four wrappings: JSON, JSON labelled as a form (`disable-100-continue`),
-`cdr=` and base64, and `cdr=` as a form. In the last one `encode-values`, which is the default,
-leaves the text no JSON: what was encoded once is not encoded again, so that after decoding the form
-bare quotes and line ends stand in the values of `variables`.
+As a form with `encode-values`, which is the default, the text is no JSON: what was encoded once is
+not encoded again, so that after decoding the form bare quotes and line ends stand in the values of
+`variables`. XML spells the same record (`xml_cdr`); what they are wrapped in stands in `cdr_body`.
 Facts: signalwire/freeswitch mod_json_cdr.c, switch_ivr.c, switch_channel.c.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,9 +15,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-from ingest.domain.deliveries import HookRequest, UnreadableDelivery
+from ingest.domain.deliveries import UnreadableDelivery
 from ingest.telephony.fields import Fields, epoch, part, text
-from ingest.telephony.request import form_octets, json_object, storable
+from ingest.telephony.request import json_object, storable
 
 MOST_ENTRIES = 64  #: of one leg's callflow; each transfer adds one
 MOST_PROFILES = 512  #: telephones that one entry dialled
@@ -39,7 +36,6 @@ NAMES = (
 
 _PAIRS = re.compile(r'","([A-Za-z0-9_.\-]{1,128})":"')
 _VARIABLES, _VARIABLES_END = '"variables":{"', re.compile(r'"\},"(?:app_log|callflow)":')
-_XML = (b"<", b"cdr=<", b"cdr=%3C", b"cdr=PD94")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +74,22 @@ class Record:
     applications: tuple[tuple[str, str], ...]
 
 
-def read(request: HookRequest) -> Record:
-    """Return the record that a request holds. Raises UnreadableDelivery for anything else."""
-    found = _object(request)
+def read(octets: bytes, *, repair: bool = False) -> Record:
+    """Return the record that a text of JSON holds; `repair` one whose variables are not escaped.
+
+    Raises UnreadableDelivery for anything else.
+    """
+    try:
+        found = json_object(octets)
+    except UnreadableDelivery:
+        if not repair:
+            raise
+        found = _repaired(octets.decode("utf-8", "replace"))
+    return record_of(found)
+
+
+def record_of(found: Fields) -> Record:
+    """Return the record of an object as JSON spells it. Raises UnreadableDelivery for no record."""
     variables = part(found, "variables")
     if not variables:
         raise UnreadableDelivery("a record without variables")
@@ -113,28 +122,6 @@ def path(value: object) -> str | None:
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST_PATH:
         return None
     return storable(value)
-
-
-def _object(request: HookRequest) -> dict[str, Any]:
-    body = request.body.lstrip()
-    if body.startswith(_XML):
-        raise UnreadableDelivery("XML of mod_xml_cdr is not read yet: use mod_json_cdr")
-    if not body.startswith(b"cdr="):
-        return json_object(body)
-    if "base64" in (request.header("content-type") or "").lower():
-        return json_object(_base64(body.removeprefix(b"cdr=").strip()))
-    octets = form_octets(body).get(b"cdr", b"")
-    try:
-        return json_object(octets)
-    except UnreadableDelivery:
-        return _repaired(octets.decode("utf-8", "replace"))
-
-
-def _base64(octets: bytes) -> bytes:
-    try:
-        return base64.b64decode(octets, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise UnreadableDelivery("the field cdr is not base64") from error
 
 
 def _repaired(written: str) -> dict[str, Any]:

@@ -13,7 +13,9 @@ import hmac
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from xml.sax.saxutils import quoteattr
 
+from ingest.domain.answers import Answerer, Asked, Found, Lookup
 from ingest.domain.calls import CallEvent, CallStage, Direction, Outcome
 from ingest.domain.deliveries import (
     Account,
@@ -25,6 +27,7 @@ from ingest.domain.deliveries import (
     UnreadableDelivery,
 )
 from ingest.telephony.fields import Fields, required, rfc2822, seconds, text, url
+from ingest.telephony.naming import identity_of, outside_number, xml_response, xml_text
 from ingest.telephony.request import form_fields, form_pairs
 from ingest.telephony.signatures import require_proof, same
 
@@ -49,6 +52,10 @@ OUTCOMES = {
     "no-answer": Outcome.NO_ANSWER,
     "canceled": Outcome.CANCELLED,
 }
+#: Elements of TwiML by how an identity begins, and whether that beginning is part of its text.
+NOUNS = {"client:": ("Client", False), "sip:": ("Sip", True)}
+#: Without these nothing would tell who took a call that we put through.
+LEG_EVENTS = "initiated ringing answered completed"
 IDENTITIES = ("client:", "sip:")  #: how a caller is named who is one of ours, not a number
 TWIML = "application/xml"
 NEUTRAL = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
@@ -95,9 +102,12 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
         raise IgnoredDelivery("a request without CallStatus tells nothing of a call's course")
     if status not in STAGES:
         raise IgnoredDelivery(f"unknown CallStatus {status!r}")
-    if text(fields, "ParentCallSid"):
-        return [_child(fields, status)]
-    return [_parent(fields, status)]
+    return [leg_event(fields, status)]
+
+
+def leg_event(fields: Fields, status: str) -> CallEvent:
+    """Return what one leg did, by its fields and a status that `STAGES` knows."""
+    return _child(fields, status) if text(fields, "ParentCallSid") else _parent(fields, status)
 
 
 def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
@@ -109,6 +119,45 @@ def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResp
     if fields.get("CallbackSource") or fields.get("RecordingSid"):
         return HookResponse()
     return HookResponse(body=NEUTRAL, content_type=TWIML)
+
+
+def asks(request: HookRequest, account: Account) -> Asked | None:
+    """Return the question that the request to the voice address is, of an inbound call."""
+    try:
+        fields = _fields(request)
+        tells = ("CallbackSource", "RecordingSid", "ParentCallSid")
+        caller = text(fields, "From")
+        asked = text(fields, "CallStatus") == "ringing" and text(fields, "Direction") == "inbound"
+        if not asked or any(fields.get(name) for name in tells):
+            return None
+        return None if _is_ours(caller) else Asked(number=caller, line=text(fields, "To"))
+    except UnreadableDelivery:
+        return None
+
+
+def answer_who(request: HookRequest, account: Account, found: Found) -> HookResponse:
+    """Dial who takes the call, or who is on duty, or the source's `fallback`.
+
+    The cloud has no routing of its own: an empty document, which is all that is left where nothing
+    of this is known, ends the call.
+    """
+    fallback = account.config.get("fallback")
+    targets = (
+        _target(account, found.answerer),
+        _target(account, found.duty),
+        fallback if isinstance(fallback, str) else None,
+    )
+    target = next(filter(None, targets), None)
+    if target is None:
+        return HookResponse(body=NEUTRAL, content_type=TWIML)
+    begins = next((each for each in NOUNS if target.startswith(each)), "")
+    noun, whole = NOUNS.get(begins, ("Number", True))
+    named = xml_text(target if whole else target.removeprefix(begins))
+    told = _leg_callback(request)
+    return xml_response(f"<Response><Dial><{noun}{told}>{named}</{noun}></Dial></Response>")
+
+
+LOOKUP = Lookup(asks, answer_who)
 
 
 def require_signature(request: HookRequest, account: Account, secret: str, header: str) -> None:
@@ -125,9 +174,25 @@ def _fields(request: HookRequest) -> Fields:
     return form_fields(request.body)
 
 
+def _is_ours(caller: str | None) -> bool:
+    return (caller or "").startswith(IDENTITIES)
+
+
+def _target(account: Account, answerer: Answerer | None) -> str | None:
+    return identity_of(account, answerer) or outside_number(account, answerer)
+
+
+def _leg_callback(request: HookRequest) -> str:
+    address = request.url.partition("?")[0].encode("ascii", "ignore").decode()
+    if not address.startswith(("https://", "http://")):
+        return ""
+    where = quoteattr("".join(filter(str.isprintable, address)))
+    return f' statusCallback={where} statusCallbackEvent="{LEG_EVENTS}"'
+
+
 def _parent(fields: Fields, status: str) -> CallEvent:
     """Return what the call itself did, as against the telephones that it made ring."""
-    from_us = (text(fields, "From") or "").startswith(IDENTITIES)
+    from_us = _is_ours(text(fields, "From"))
     inbound = text(fields, "Direction") == "inbound"
     stage = STAGES[status]
     if inbound:  # that the first leg is up means only that the cloud executes instructions

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ingest.domain.answers import Asked, Found, Lookup
 from ingest.domain.calls import CallEvent, CallStage, Direction, Outcome
 from ingest.domain.deliveries import (
     Account,
@@ -26,6 +27,7 @@ from ingest.domain.deliveries import (
     UnreadableDelivery,
 )
 from ingest.telephony.fields import Fields, formatted, later, required, seconds, text
+from ingest.telephony.naming import json_response
 from ingest.telephony.request import form_fields, form_octets
 from ingest.telephony.signatures import require_proof, same
 
@@ -61,19 +63,16 @@ DISPOSITIONS = {
     "busy": Outcome.BUSY,
 }
 DIRECTIONS = {"in": Direction.INBOUND, "out": Direction.OUTBOUND}  #: beginning of pbx_call_id
+ASKING = "NOTIFY_START"
 HIDDEN = "0"  #: caller_id of somebody who withholds it
 CALL_START = "%Y-%m-%d %H:%M:%S"
 _ECHO = re.compile(r"zd_echo=([A-Za-z0-9_.-]{1,64})")  #: the query of the cabinet's check
 
 
 def verify(request: HookRequest, account: Account) -> None:
-    """Raise BadSignature unless Signature is the HMAC-SHA1 of the event's signed fields.
-
-    The check of the address (GET with zd_echo) is signed by nobody.
-    """
-    if _echo(request) is None:
-        names = ("api_secret",)
-        require_proof(request, account, names, lambda secrets: _proves(request, secrets))
+    """Raise BadSignature unless Signature is the HMAC-SHA1 of the event's signed fields."""
+    names = ("api_secret",)
+    require_proof(request, account, names, lambda secrets: _proves(request, secrets))
 
 
 def key(request: HookRequest, account: Account) -> str | None:
@@ -83,7 +82,7 @@ def key(request: HookRequest, account: Account) -> str | None:
 
 def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
     """Return what the one event says."""
-    if _echo(request) is not None:
+    if _echo(request) is not None:  # kept by versions that did not answer it at the door
         raise IgnoredDelivery("the check of the address by the cabinet")
     fields = form_fields(request.body)
     name = required(fields, "event")
@@ -100,8 +99,40 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
 
 
 def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
-    """Echo the cabinet's check; to events say nothing, so that the PBX routes as it is set."""
-    return HookResponse(body=(_echo(request) or "").encode())
+    """Say nothing, so that the PBX routes as it is set."""
+    return HookResponse()
+
+
+def asks(request: HookRequest, account: Account) -> Asked | None:
+    """Return the question that NOTIFY_START is: its answer may steer the call."""
+    try:
+        fields = form_fields(request.body)
+        if text(fields, "event") != ASKING:
+            return None
+        caller = text(fields, "caller_id")
+        number = None if caller == HIDDEN else caller
+        return Asked(number=number, line=text(fields, "called_did"))
+    except UnreadableDelivery:
+        return None
+
+
+def answer_who(request: HookRequest, account: Account, found: Found) -> HookResponse:
+    """Return whom to redirect to and the name for the telephone's display; else say nothing."""
+    said = {
+        "redirect": found.answerer.extension if found.answerer else None,
+        "caller_name": found.client_name,
+    }
+    told = {name: value for name, value in said.items() if value}
+    return json_response(told) if told else HookResponse()
+
+
+LOOKUP = Lookup(asks, answer_who)
+
+
+def handshake(request: HookRequest, account: Account) -> HookResponse | None:
+    """Echo the cabinet's check of the address (GET with zd_echo), which nobody signs."""
+    echo = _echo(request)
+    return None if echo is None else HookResponse(body=echo.encode())
 
 
 def _echo(request: HookRequest) -> str | None:

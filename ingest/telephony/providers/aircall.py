@@ -17,11 +17,13 @@ from ingest.domain.deliveries import (
     HookRequest,
     HookResponse,
     IgnoredDelivery,
+    Kind,
     Provider,
     Receipt,
     UnreadableDelivery,
 )
 from ingest.telephony.fields import Fields, epoch, part, required, text, url, word
+from ingest.telephony.histories import aircall as history
 from ingest.telephony.protocols.callers import shown
 from ingest.telephony.request import json_object
 from ingest.telephony.signatures import require_proof, same
@@ -110,6 +112,18 @@ def _end(call: Fields) -> dict[str, Any]:
     }
 
 
+def _listed(call: Fields) -> CallEvent:
+    """Return the end of a call as the history lists it: what `call.ended` carries."""
+    return CallEvent(
+        call_keys=(required(call, "id"),),
+        stage=CallStage.ENDED,
+        agent=_agent(part(call, "user")),
+        started_at=epoch(call, "started_at"),
+        **_sides(call),
+        **_end(call),
+    )
+
+
 def _agent(user: Fields) -> str | None:
     return text(user, "email") or text(user, "id")
 
@@ -130,4 +144,6 @@ AIRCALL = Provider(
     answer=answer,
     secret_fields=("token",),
     secrets=("token",),
+    reads={Kind.PULL: history.reading(_listed)},
+    history=history.HISTORY,
 )

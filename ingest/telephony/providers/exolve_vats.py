@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ingest.domain.deliveries import Provider
+from ingest.domain.deliveries import Kind, Provider
+from ingest.telephony.histories import crmapi as history
 from ingest.telephony.protocols import crmapi
 
 EXOLVE_VATS = Provider(
@@ -11,6 +12,9 @@ EXOLVE_VATS = Provider(
     key=crmapi.key,
     parse=crmapi.parse,
     answer=crmapi.answer,
+    lookup=crmapi.LOOKUP,
     secret_fields=("crm_token",),
     secrets=("crm_token",),
+    reads={Kind.PULL: history.read},
+    history=history.HISTORY,
 )

@@ -1,57 +1,33 @@
-"""FreeSWITCH and FusionPBX: mod_json_cdr posts one record for each leg when it ends.
+"""FreeSWITCH and FusionPBX: records of legs as JSON or XML, and the event socket.
 
-The leg that came in (or that an employee began) tells the call's end; the legs it dialled tell
-which telephones rang and who took it. They come in any order, and those of losers while the call
-goes on. `direction` is the switch's own: an employee's call comes in, a dialled telephone goes out.
-The switch answers for menus, queues and voicemail; two people speak once legs are joined.
-Facts: signalwire/freeswitch mod_json_cdr.c; fusionpbx/fusionpbx app/xml_cdr; recorded from 1.11.1.
+mod_json_cdr and mod_xml_cdr post one record for each leg when it ends, proved by HTTP Basic or
+Digest. The event socket, which we open, tells of the same legs while they live. What was refused
+lies as files beside the switch; they hold the same records.
+Facts: signalwire/freeswitch mod_json_cdr.c, mod_xml_cdr.c, mod_event_socket.c; fusionpbx/fusionpbx
+app/xml_cdr; recorded from 1.11.1.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 
-from ingest.domain.calls import CallEvent, CallStage, Direction, Outcome
-from ingest.domain.deliveries import (
-    Account,
-    HookRequest,
-    HookResponse,
-    IgnoredDelivery,
-    Provider,
-    Receipt,
-)
-from ingest.telephony.fields import required, text
-from ingest.telephony.protocols import json_cdr
-from ingest.telephony.protocols.callers import is_extension, shown
-from ingest.telephony.protocols.cdr_facts import (
-    CAUSES,
-    is_voicemail,
-    only_phone,
-    queue_of,
-    recording_of,
-    talks_of,
-    transfer_of,
-)
-from ingest.telephony.protocols.cdr_legs import dialled_leg, parent_of
-from ingest.telephony.protocols.json_cdr import Profile, Record, microseconds
+from ingest.domain.calls import CallEvent
+from ingest.domain.deliveries import Account, HookRequest, HookResponse, Kind, Provider, Receipt
+from ingest.telephony.digest import challenge, is_digest, require_digest
+from ingest.telephony.protocols import cdr_body, cdr_call, cdr_files, esl, esl_events
 from ingest.telephony.request import storable
 from ingest.telephony.signatures import require_basic
 
-#: `call_direction`, which FusionPBX's dialplan sets.
-DIRECTIONS = {
-    "inbound": Direction.INBOUND,
-    "outbound": Direction.OUTBOUND,
-    "local": Direction.INTERNAL,
-}
-_UUID = re.compile(r"(?:^|&)uuid=(?:a_)?([^&]{1,128})")  #: mod_json_cdr appends it to the address
+_UUID = re.compile(r"(?:^|&)uuid=(?:a_)?([^&]{1,128})")  #: the modules append it to the address
 
 
 def verify(request: HookRequest, account: Account) -> None:
-    """Raise BadSignature unless the request holds the `cred` of the module's configuration."""
-    require_basic(request, account)
+    """Raise BadSignature unless Basic or Digest proves the `cred` of the module's configuration."""
+    if is_digest(request):
+        require_digest(request, account)
+    else:
+        require_basic(request, account)
 
 
 def key(request: HookRequest, account: Account) -> str | None:
@@ -62,15 +38,7 @@ def key(request: HookRequest, account: Account) -> str | None:
 
 def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
     """Return what the leg says: of the call, or of one telephone that it made ring."""
-    record = json_cdr.read(request)
-    told = record.variables
-    leg = required(told, "uuid")
-    tied = (text(told, "bridge_uuid"), text(told, "other_loopback_leg_uuid"))
-    if text(told, "is_loopback"):
-        return [_tied(leg, text(told, "originator"), *tied)]
-    if parent := parent_of(told):
-        return dialled_leg(record, account, leg, _keys(parent, leg, *tied))
-    return _whole(record, account, _keys(leg, *tied))
+    return cdr_call.events_of(cdr_body.record(request), account)
 
 
 def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
@@ -78,134 +46,20 @@ def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResp
     return HookResponse()
 
 
-def _keys(*ids: str | None) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(each for each in ids if each))
+def secret_problem(secrets: Mapping[str, str]) -> str | None:
+    """Return what cannot be sent, or what is missing: a name proves nothing without a password."""
+    for name, value in secrets.items():
+        if "\r" in value or "\n" in value:
+            return f"{name} holds a line end"
+    for name, password in (("basic_user", "basic_password"), ("esl_user", "esl_password")):
+        if name in secrets and password not in secrets:
+            return f"{name} needs {password} beside it"
+    return None
 
 
-def _tied(*ids: str | None) -> CallEvent:
-    """Return what a half of a loopback says: that its two neighbours are one call."""
-    keys = _keys(*ids)
-    if len(keys) < 2:
-        raise IgnoredDelivery("a loopback leg that names no other leg")
-    return CallEvent(call_keys=keys, stage=CallStage.TIED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sides:
-    direction: Direction
-    caller: str | None = None
-    callee: str | None = None
-    employee: str | None = None  #: who began a call of ours
-
-
-def _whole(record: Record, account: Account, keys: tuple[str, ...]) -> list[CallEvent]:
-    """Return the end of the call, and who took it as far as its own leg knows."""
-    told = record.variables
-    sides = _sides(record, account)
-    inbound = sides.direction is Direction.INBOUND
-    talks = talks_of(record)
-    outside = [who for _, who in talks if inbound and _is_outside(who, account)]
-    first = min((at for at, who in talks if who not in outside), default=None)
-    phones = [(at, who) for at, who in talks if inbound and who and who not in outside]
-    answered_at = first or min((at for at, _ in talks), default=None)
-    end = CallEvent(
-        call_keys=keys,
-        stage=CallStage.ENDED,
-        direction=sides.direction,
-        caller=sides.caller,
-        callee=sides.callee,
-        withheld=inbound and sides.caller is None,
-        agent=sides.employee or (only_phone(told) if inbound and not phones else None),
-        outcome=_outcome(record, sides, answered_at, forwarded=bool(outside) and first is None),
-        started_at=microseconds(told, "start_uepoch", "start_epoch"),
-        answered_at=answered_at,
-        ended_at=microseconds(told, "end_uepoch", "end_epoch"),
-        talk_s=None if answered_at else 0.0,
-        forwarded_to=outside[-1].destination if outside and outside[-1] else None,
-        queue=queue_of(told),
-        transfer=transfer_of(record),
-        **recording_of(record, answered_at),
-    )
-    return [end, *(_taken(keys, at, phone) for at, phone in phones)]
-
-
-def _taken(keys: tuple[str, ...], at: datetime, phone: Profile) -> CallEvent:
-    return CallEvent(
-        call_keys=keys,
-        stage=CallStage.ANSWERED,
-        occurred_at=at,
-        direction=Direction.INBOUND,
-        agent=phone.destination,
-        leg=phone.uuid,
-    )
-
-
-def _sides(record: Record, account: Account) -> _Sides:
-    """Return who called whom. The oldest entry is asked: transfers rewrite the newer ones."""
-    told, oldest = record.variables, record.entries[-1].profile
-    if text(told, "direction") == "outbound":
-        return _clicked(record, account)
-    caller, dialled = shown(oldest.caller), oldest.destination
-    user = text(told, "user_name") or (caller if is_extension(caller, account) else None)
-    direction = DIRECTIONS.get((text(told, "call_direction") or "").lower())
-    if direction is None:
-        direction = _direction_from(user, dialled, account)
-    match direction:
-        case Direction.INBOUND:
-            return _Sides(direction=direction, caller=caller, callee=dialled)
-        case Direction.OUTBOUND:
-            return _Sides(direction=direction, callee=dialled, employee=user)
-        case Direction.INTERNAL:
-            return _Sides(direction=direction, caller=user or caller, callee=dialled, employee=user)
-
-
-def _direction_from(user: str | None, dialled: str | None, account: Account) -> Direction:
-    if user is None:
-        return Direction.INBOUND
-    to_us = dialled is None or dialled.startswith(("*", "#")) or is_extension(dialled, account)
-    return Direction.INTERNAL if to_us else Direction.OUTBOUND
-
-
-def _clicked(record: Record, account: Account) -> _Sides:
-    """Return the sides of a call that a program began, whose first leg rings the employee.
-
-    The client's number stands in the leg dialled second, or else in an entry of the first.
-    """
-    newest, oldest = record.entries[0], record.entries[-1]
-    employee = text(record.variables, "dialed_user")
-    numbers = (
-        *(each.destination for each in newest.originatees),
-        newest.profile.destination,
-        oldest.profile.destination,
-        shown(oldest.profile.caller),
-    )
-    outside = [each for each in numbers if each and not is_extension(each, account)]
-    if not outside:
-        callee = employee or oldest.profile.destination
-        return _Sides(direction=Direction.INTERNAL, callee=callee, employee=employee)
-    return _Sides(direction=Direction.OUTBOUND, callee=outside[0], employee=employee)
-
-
-def _is_outside(who: Profile | None, account: Account) -> bool:
-    return who is not None and bool(who.destination) and not is_extension(who.destination, account)
-
-
-def _outcome(
-    record: Record, sides: _Sides, answered_at: datetime | None, *, forwarded: bool
-) -> Outcome:
-    told = record.variables
-    if forwarded:
-        return Outcome.FORWARDED
-    if answered_at:
-        return Outcome.ANSWERED
-    if sides.direction is Direction.INBOUND and is_voicemail(told):
-        return Outcome.VOICEMAIL
-    if text(told, "direction") == "outbound" and record.entries[0].answered_at is None:
-        return Outcome.CANCELLED  # the employee's own telephone was not taken
-    cause = text(told, "hangup_cause")
-    if cause in (None, "NORMAL_CLEARING"):
-        cause = text(told, "originate_disposition") or "NORMAL_CLEARING"
-    return CAUSES.get(cause or "", Outcome.FAILED)
+def config_problem(account: Account) -> str | None:
+    """Return which of the source's settings is wrong, and how it is written."""
+    return esl.filters_problem(account) or cdr_files.columns_problem(account)
 
 
 FREESWITCH = Provider(
@@ -214,5 +68,13 @@ FREESWITCH = Provider(
     key=key,
     parse=parse,
     answer=answer,
-    secrets=("basic_user", "basic_password"),
+    secrets=("basic_user", "basic_password", "esl_password", "esl_user"),
+    any_secret=True,
+    secret_problem=secret_problem,
+    config_problem=config_problem,
+    reads={Kind.STREAM: esl_events.parse, Kind.RECORD: cdr_files.parse},
+    files=cdr_files.split_file,
+    talk=esl.talk,
+    talk_port=esl.PORT,
+    handshake=challenge,
 )

@@ -1,8 +1,8 @@
 """Our own JSON, for any telephone system that can be taught to send it; docs/providers.md.
 
 Signed and wrapped as Standard Webhooks 1.0.0 says: headers webhook-id, webhook-timestamp and
-webhook-signature, envelope of type, timestamp and data. An envelope of CloudEvents 1.0 in
-structured mode holds the same data and is signed the same way.
+webhook-signature, envelope of type, timestamp and data. CloudEvents 1.0 in any of their modes hold
+the same data and are signed the same way.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from ingest.telephony.fields import (
     url,
     word,
 )
+from ingest.telephony.protocols import cloud_events, whois
 from ingest.telephony.request import json_object, storable
 from ingest.telephony.signatures import require_fresh, require_proof, same
 
@@ -74,36 +75,55 @@ TAKERS: Mapping[str, Outcome | None] = {
 
 
 def verify(request: HookRequest, account: Account) -> None:
-    """Raise BadSignature unless webhook-signature holds a valid v1 over id, time and body."""
+    """Raise BadSignature unless webhook-signature holds a valid v1 over id, time and body.
+
+    The question of a dialplan cannot be signed: it carries the secret itself.
+    """
+    if whois.is_question(request):
+        whois.verify(request, account, "secret")
+        return
     require_proof(request, account, ("secret",), lambda secrets: _proves(request, secrets))
     if account.secrets:
         require_fresh(request, _signed_at(request), account.tolerance_s)
 
 
 def key(request: HookRequest, account: Account) -> str | None:
-    """Return webhook-id, which a sender keeps over its repetitions."""
+    """Return webhook-id, which a sender keeps over its repetitions, or what names a CloudEvent."""
     sent = request.header("webhook-id")
-    return storable(sent) if sent and len(sent) <= MAX_TEXT else None
+    if sent and len(sent) <= MAX_TEXT:
+        return storable(sent)
+    return cloud_events.event_id(request) if cloud_events.is_cloud_event(request) else None
 
 
 def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
-    """Return the one event that the envelope holds."""
-    envelope = json_object(request.body)
-    kind = required(envelope, "type")
-    if (
-        "specversion" in envelope
-    ):  # CloudEvents 1.0 asks for a type with a reversed domain before it
-        stage = STAGES.get(".".join(kind.rsplit(".", 2)[-2:]))
+    """Return the event that each envelope holds: one, but for a batch."""
+    if whois.is_question(request):
+        raise IgnoredDelivery("a dialplan asks who is calling; the call does not change")
+    if cloud_events.is_cloud_event(request):
+        found = cloud_events.envelopes(request)
     else:
-        stage = STAGES.get(kind)
-    if stage is None:
-        raise IgnoredDelivery(f"events of type {kind!r} are not about calls")
-    return [_event(stage, envelope, part(envelope, "data"))]
+        found = [json_object(request.body)]
+    kinds = [required(envelope, "type") for envelope in found]
+    events = [
+        _event(stage, envelope, part(envelope, "data"))
+        for kind, envelope in zip(kinds, found, strict=True)
+        if (stage := _stage(kind, envelope)) is not None
+    ]
+    if not events:
+        said = repr(kinds[0]) if kinds else "none"
+        raise IgnoredDelivery(f"events of type {said} are not about calls")
+    return events
 
 
 def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
     """Say 204: a sender of Standard Webhooks looks at the status alone."""
     return HookResponse(status=204)
+
+
+def _stage(kind: str, envelope: Fields) -> CallStage | None:
+    if "specversion" in envelope:  # CloudEvents ask for a reversed domain before the type
+        return STAGES.get(".".join(kind.rsplit(".", 2)[-2:]))
+    return STAGES.get(kind)
 
 
 def _event(stage: CallStage, envelope: Fields, data: Fields) -> CallEvent:
@@ -195,6 +215,8 @@ GENERIC = Provider(
     key=key,
     parse=parse,
     answer=answer,
+    lookup=whois.LOOKUP,
     secrets=("secret",),
     secret_problem=secret_problem,
+    handshake=cloud_events.handshake,
 )

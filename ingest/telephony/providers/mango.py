@@ -17,11 +17,13 @@ from ingest.domain.deliveries import (
     HookRequest,
     HookResponse,
     IgnoredDelivery,
+    Kind,
     Provider,
     Receipt,
     UnreadableDelivery,
 )
 from ingest.telephony.fields import Fields, epoch, part, required, text, word
+from ingest.telephony.histories import mango as history
 from ingest.telephony.request import form_octets, json_object
 from ingest.telephony.signatures import require_proof, same
 
@@ -38,13 +40,6 @@ STAGES = {
 PERSONS = {"abonent": True, "ivr": False, "queue": False}
 DIRECTIONS = {"0": Direction.INTERNAL, "1": Direction.INBOUND, "2": Direction.OUTBOUND}
 TRANSFERS = {"consultative": "attended", "blind": "blind", "return_blind": "blind"}
-#: disconnect_reason of what had no talk; any other reason is no_answer.
-REASONS = {
-    "1110": Outcome.CANCELLED,  # the caller hung up
-    "1111": Outcome.NO_ANSWER,
-    "1121": Outcome.BUSY,
-    "1122": Outcome.REJECTED,
-}
 #: Marks of a call that the PBX itself began: its first leg rings the employee and shows the client
 #: as caller, so its legs tell neither direction nor answer.
 BEGUN_BY_PBX = ("command_id", "callback_initiator")
@@ -52,13 +47,9 @@ TOO_SHORT = "4002"  #: completion_code of a recording that is not kept
 
 
 def verify(request: HookRequest, account: Account) -> None:
-    """Raise BadSignature unless sign is SHA-256 of key, json and salt.
-
-    The connection check of the cabinet, an empty body to the bare address, is signed by nobody.
-    """
-    if not _is_check(request):
-        names = ("vpbx_api_key", "vpbx_api_salt")
-        require_proof(request, account, names, lambda secrets: _proves(request, secrets))
+    """Raise BadSignature unless sign is SHA-256 of key, json and salt."""
+    names = ("vpbx_api_key", "vpbx_api_salt")
+    require_proof(request, account, names, lambda secrets: _proves(request, secrets))
 
 
 def key(request: HookRequest, account: Account) -> str | None:
@@ -68,12 +59,17 @@ def key(request: HookRequest, account: Account) -> str | None:
 
 def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
     """Return what the event on this sub-path says."""
-    if _is_check(request):
+    if _is_check(request):  # kept by versions that did not answer it at the door
         raise IgnoredDelivery("the connection check of the cabinet")
     for ending, read in READERS.items():
         if request.path.rstrip("/").endswith(ending):
             return [read(json_object(form_octets(request.body).get(b"json", b"")))]
     raise IgnoredDelivery("this sub-path tells nothing of a call's course")
+
+
+def handshake(request: HookRequest, account: Account) -> HookResponse | None:
+    """Say 200 to the cabinet's check of the connection: no body, to the bare address."""
+    return HookResponse() if _is_check(request) else None
 
 
 def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
@@ -112,7 +108,7 @@ def _call(event: Fields) -> CallEvent:
         occurred_at=epoch(event, "timestamp"),
         direction=direction,
         leg=text(event, "call_id"),
-        outcome=REASONS.get(text(event, "disconnect_reason") or "") if over else None,
+        outcome=history.REASONS.get(text(event, "disconnect_reason") or "") if over else None,
         transfer=word(event, "transfer", TRANSFERS),
         **_parties(direction, caller, callee, text(callee, "line_number")),
     )
@@ -128,7 +124,7 @@ def _summary(event: Fields) -> CallEvent:
         call_keys=(required(event, "entry_id"),),
         stage=CallStage.ENDED,
         direction=direction,
-        outcome=Outcome.ANSWERED if answered_at else REASONS.get(reason, Outcome.NO_ANSWER),
+        outcome=Outcome.ANSWERED if answered_at else history.REASONS.get(reason, Outcome.NO_ANSWER),
         started_at=epoch(event, "create_time"),
         answered_at=answered_at,
         ended_at=epoch(event, "end_time"),
@@ -217,4 +213,7 @@ MANGO = Provider(
     answer=answer,
     secret_fields=("vpbx_api_key", "sign"),
     secrets=("vpbx_api_key", "vpbx_api_salt"),
+    handshake=handshake,
+    reads={Kind.PULL: history.read},
+    history=history.HISTORY,
 )

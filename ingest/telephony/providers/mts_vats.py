@@ -14,10 +14,12 @@ from ingest.domain.deliveries import (
     HookRequest,
     HookResponse,
     IgnoredDelivery,
+    Kind,
     Provider,
     Receipt,
 )
 from ingest.telephony.fields import part, required, rfc3339, text
+from ingest.telephony.histories import mts_vats as history
 from ingest.telephony.request import json_object
 from ingest.telephony.signatures import require_basic
 
@@ -69,4 +71,6 @@ MTS_VATS = Provider(
     parse=parse,
     answer=answer,
     secrets=("basic_user", "basic_password"),
+    reads={Kind.PULL: history.read},
+    history=history.HISTORY,
 )

@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ingest.domain.calls import CallEvent
-from ingest.domain.deliveries import Account, HookRequest, HookResponse, Provider, Receipt
+from ingest.domain.deliveries import (
+    Account,
+    HookRequest,
+    HookResponse,
+    Kind,
+    Provider,
+    Receipt,
+)
+from ingest.telephony.histories import novofon as history
 from ingest.telephony.protocols import notify, uis
 
 
@@ -33,7 +41,7 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
 
 
 def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
-    """Echo the old cabinet's check of the address; else say nothing."""
+    """Say nothing, on either platform."""
     answering = uis.answer if _is_new(request) else notify.answer
     return answering(request, account, receipt)
 
@@ -50,4 +58,8 @@ NOVOFON = Provider(
     answer=answer,
     secrets=("api_secret", "path_token"),
     any_secret=True,
+    handshake=notify.handshake,
+    lookup=notify.LOOKUP,  # the new platform asks nothing
+    reads={Kind.PULL: history.read},
+    history=history.HISTORY,
 )

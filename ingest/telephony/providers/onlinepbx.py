@@ -17,10 +17,12 @@ from ingest.domain.deliveries import (
     HookRequest,
     HookResponse,
     IgnoredDelivery,
+    Kind,
     Provider,
     Receipt,
 )
 from ingest.telephony.fields import Fields, required, seconds, text, url, word
+from ingest.telephony.histories import onlinepbx as history
 from ingest.telephony.request import sent_fields
 from ingest.telephony.signatures import require_path_token
 
@@ -32,22 +34,6 @@ STAGES = {
     "call_answered": CallStage.ANSWERED,
     "call_end": CallStage.ENDED,
     "call_missed": CallStage.ENDED,
-}
-DIRECTIONS = {
-    "inbound": Direction.INBOUND,
-    "outbound": Direction.OUTBOUND,
-    "local": Direction.INTERNAL,
-    "internal": Direction.INTERNAL,
-}
-#: Why nobody talked, in FreeSWITCH's words; all others are simply no answer.
-CAUSES = {
-    "user_busy": Outcome.BUSY,
-    "call_rejected": Outcome.REJECTED,
-    "originator_cancel": Outcome.CANCELLED,
-    "unallocated_number": Outcome.FAILED,
-    "invalid_number_format": Outcome.FAILED,
-    "no_route_destination": Outcome.FAILED,
-    "normal_temporary_failure": Outcome.FAILED,
 }
 _EXTENSION = re.compile(r"[0-9]{1,6}")
 
@@ -73,7 +59,7 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
         CallEvent(
             call_keys=(required(fields, "uuid"),),
             stage=stage,
-            **_parties(fields, word(fields, "direction", DIRECTIONS)),
+            **_parties(fields, word(fields, "direction", history.DIRECTIONS)),
             **(_end(fields, name) if stage is CallStage.ENDED else {}),
         )
     ]
@@ -110,7 +96,7 @@ def _end(fields: Fields, name: str) -> dict[str, Any]:
     cause = (text(fields, "hangup_cause") or "").lower()
     answered = None if talk_s is None else Outcome.ANSWERED
     return {
-        "outcome": CAUSES.get(cause, Outcome.NO_ANSWER) if talk_s == 0 else answered,
+        "outcome": history.CAUSES.get(cause, Outcome.NO_ANSWER) if talk_s == 0 else answered,
         "duration_s": seconds(fields, "call_duration"),
         "talk_s": talk_s,
         "recording_url": url(fields, "download_url"),
@@ -125,4 +111,6 @@ ONLINEPBX = Provider(
     answer=answer,
     secrets=("path_token",),
     signs=False,
+    reads={Kind.PULL: history.read},
+    history=history.HISTORY,
 )

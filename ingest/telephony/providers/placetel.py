@@ -12,6 +12,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ingest.domain.answers import Asked, Found, Lookup
 from ingest.domain.calls import CallEvent, CallStage, Direction, Outcome
 from ingest.domain.deliveries import (
     Account,
@@ -20,8 +21,10 @@ from ingest.domain.deliveries import (
     IgnoredDelivery,
     Provider,
     Receipt,
+    UnreadableDelivery,
 )
 from ingest.telephony.fields import Fields, required, seconds, text, word
+from ingest.telephony.naming import digits, identity_of, xml_response, xml_text
 from ingest.telephony.protocols.callers import shown
 from ingest.telephony.request import form_fields
 from ingest.telephony.signatures import require_proof, same
@@ -90,6 +93,27 @@ def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResp
     return HookResponse(body=NEUTRAL, content_type="application/xml")
 
 
+def asks(request: HookRequest, account: Account) -> Asked | None:
+    """Return the question that IncomingCall is, where the number's routing is External API."""
+    try:
+        fields = form_fields(request.body)
+        if text(fields, "event") != "IncomingCall":
+            return None
+        return Asked(number=shown(text(fields, "from")), line=text(fields, "to"))
+    except UnreadableDelivery:
+        return None
+
+
+def answer_who(request: HookRequest, account: Account, found: Found) -> HookResponse:
+    """Forward to the telephone of who takes the call: a SIP peer, or else a number."""
+    taker = found.answerer
+    target = identity_of(account, taker) or (digits(taker.direct_number) if taker else None)
+    if target is None:
+        return HookResponse(body=NEUTRAL, content_type="application/xml")
+    number = f"<Number>{xml_text(target)}</Number>"
+    return xml_response(f"<Response><Forward><Target>{number}</Target></Forward></Response>")
+
+
 def _sides(fields: Fields, direction: Direction | None) -> dict[str, Any]:
     sender, receiver = text(fields, "from"), text(fields, "to")
     if direction is Direction.OUTBOUND:
@@ -111,5 +135,6 @@ PLACETEL = Provider(
     key=key,
     parse=parse,
     answer=answer,
+    lookup=Lookup(asks, answer_who),
     secrets=("shared_secret",),
 )

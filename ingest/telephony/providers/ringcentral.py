@@ -18,11 +18,14 @@ from ingest.domain.deliveries import (
     HookRequest,
     HookResponse,
     IgnoredDelivery,
+    Kind,
     Provider,
     Receipt,
     UnreadableDelivery,
 )
 from ingest.telephony.fields import Fields, part, required, rfc3339, text, word
+from ingest.telephony.histories import ringcentral as history
+from ingest.telephony.protocols import ringcentral_api
 from ingest.telephony.protocols.callers import shown
 from ingest.telephony.request import json_object
 from ingest.telephony.signatures import require_proof, same
@@ -76,20 +79,19 @@ MOST_PARTIES = 100
 
 
 def verify(request: HookRequest, account: Account) -> None:
-    """Raise BadSignature unless Validation-Token is the source's; the handshake proves nothing."""
-    if _handshake(request) is None:
-        names = ("validation_token",)
-        require_proof(request, account, names, lambda secrets: _proves(request, secrets))
+    """Raise BadSignature unless Validation-Token is the source's."""
+    names = ("validation_token",)
+    require_proof(request, account, names, lambda secrets: _proves(request, secrets))
 
 
 def key(request: HookRequest, account: Account) -> str | None:
     """Return the notification's uuid."""
-    return None if _handshake(request) is not None else text(json_object(request.body), "uuid")
+    return text(json_object(request.body), "uuid")
 
 
 def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
     """Return what the event says of each party of the session."""
-    if _handshake(request) is not None:
+    if _greeting(request) is not None:  # kept by versions that did not answer it at the door
         raise IgnoredDelivery("the handshake of a subscription")
     body = part(json_object(request.body), "body")
     session = text(body, "telephonySessionId")
@@ -103,12 +105,21 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
 
 
 def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
-    """Say 200, and give a handshake its token back."""
-    token = _handshake(request)
-    return HookResponse(headers=() if token is None else (("Validation-Token", token),))
+    """Say 200: nothing else is read."""
+    return HookResponse()
 
 
-def _handshake(request: HookRequest) -> str | None:
+def handshake(request: HookRequest, account: Account) -> HookResponse | None:
+    """Give the handshake of a new subscription its token back."""
+    token = _greeting(request)
+    if token is None:
+        return None
+    # without this Content-Type RingCentral calls the answer invalid (SUB-525), empty as it is
+    json = "application/json"
+    return HookResponse(content_type=json, headers=(("Validation-Token", token),))
+
+
+def _greeting(request: HookRequest) -> str | None:
     """Return the token to give back, if the request is a handshake."""
     token = request.header("validation-token")
     if request.body or not token or len(token) > LONGEST_TOKEN:
@@ -175,4 +186,8 @@ RINGCENTRAL = Provider(
     parse=parse,
     answer=answer,
     secrets=("validation_token",),
+    handshake=handshake,
+    subscription=ringcentral_api.SUBSCRIPTION,
+    reads={Kind.PULL: history.read},
+    history=history.HISTORY,
 )

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ingest.domain.answers import Asked, Found, Lookup
 from ingest.domain.calls import CallEvent, CallStage, Direction
 from ingest.domain.deliveries import (
     Account,
@@ -22,6 +23,7 @@ from ingest.domain.deliveries import (
     UnreadableDelivery,
 )
 from ingest.telephony.fields import Fields, local_time, required, text, word
+from ingest.telephony.naming import json_response
 from ingest.telephony.request import json_object
 from ingest.telephony.signatures import require_proof, same
 
@@ -41,10 +43,12 @@ DIRECTIONS = {
     "internal": Direction.INTERNAL,
 }
 #: What else is sent, by the last part of the path.
+ASKING = "get_number_info"
 OTHER_REQUESTS = {
-    "get_number_info": "the PBX asks who is calling; the call does not change",
+    ASKING: "the PBX asks who is calling; the call does not change",
     "history_file_completed": "a history file is ready; no call changes",
 }
+UNDERSTOOD: Mapping[str, Any] = {"result": 0, "resultMessage": ""}
 #: Every account's clock, wherever the company is.
 MOSCOW = ZoneInfo("Europe/Moscow")
 
@@ -85,7 +89,26 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
 
 def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
     """Say that it was understood, and name nobody to who asks for a name."""
-    return HookResponse(body=b'{"result": 0, "resultMessage": ""}', content_type="application/json")
+    return json_response(UNDERSTOOD)
+
+
+def asks(request: HookRequest, account: Account) -> Asked | None:
+    """Return the question of `get_number_info`; None: another request."""
+    if request.path.rpartition("/")[2] != ASKING:
+        return None
+    try:
+        fields = json_object(request.body)
+        return Asked(number=text(fields, "from_number"), line=text(fields, "request_number"))
+    except UnreadableDelivery:
+        return None
+
+
+def answer_who(request: HookRequest, account: Account, found: Found) -> HookResponse:
+    """Return the name to show and the pin of who takes the call."""
+    pin = found.answerer.extension if found.answerer else None
+    said = {"displayName": found.client_name, "PIN": pin}
+    told = {name: value for name, value in said.items() if value}
+    return json_response({**UNDERSTOOD, **told})
 
 
 def _proves(request: HookRequest, secrets: Mapping[str, str]) -> bool:
@@ -120,5 +143,6 @@ ROSTELECOM = Provider(
     key=key,
     parse=parse,
     answer=answer,
+    lookup=Lookup(asks, answer_who),
     secrets=("client_id", "sign_key"),
 )

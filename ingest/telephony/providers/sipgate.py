@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from ingest.domain.answers import Asked, Found, Lookup
 from ingest.domain.calls import CallEvent, Outcome
 from ingest.domain.deliveries import (
     Account,
@@ -29,14 +30,16 @@ from ingest.domain.deliveries import (
     Receipt,
     UnreadableDelivery,
 )
-from ingest.telephony.fields import Fields, required, text
+from ingest.telephony.fields import required, text
+from ingest.telephony.naming import DECLARATION, XML, digits, xml_text
 from ingest.telephony.protocols import push
+from ingest.telephony.protocols.callers import shown
 from ingest.telephony.signatures import require_proof
 
 # event=newCall&direction=in&from=4917139200001&to=493023125000&callId=B38E&origCallId=162D
 #  &user[]=Bob&userId[]=w1&fullUserId[]=2490001w1&diversion=493023125000
+EMPTY = f"{DECLARATION}<Response/>"
 CAUSES = {**push.CAUSES, "noAnswer": Outcome.REJECTED}  # declined, as by do not disturb
-DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
 
 
 def verify(request: HookRequest, account: Account) -> None:
@@ -71,21 +74,39 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
 
 def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
     """Ask for the events that follow, at this very address; the call goes on as it is set."""
-    return HookResponse(body=_document(request).encode(), content_type="application/xml")
+    return HookResponse(body=_document(request).encode(), content_type=XML)
 
 
-def _document(request: HookRequest) -> str:
+def asks(request: HookRequest, account: Account) -> Asked | None:
+    """Return the question that `newCall` of an inbound call is."""
+    try:
+        fields = push.fields_of(request)
+        if not _is_new_call(request) or text(fields, "direction") != "in":
+            return None
+        return Asked(number=shown(text(fields, "from")), line=text(fields, "to"))
+    except UnreadableDelivery:
+        return None
+
+
+def answer_who(request: HookRequest, account: Account, found: Found) -> HookResponse:
+    """Redirect to the number of who takes the call, and ask for the events that follow."""
+    number = digits(found.answerer.direct_number) if found.answerer else None
+    dial = f"<Dial><Number>{xml_text(number)}</Number></Dial>" if number else ""
+    return HookResponse(body=_document(request, dial).encode(), content_type=XML)
+
+
+def _document(request: HookRequest, inside: str = "") -> str:
     address = request.url.partition("?")[0].encode("ascii", "ignore").decode()
     if not address.startswith(("https://", "http://")) or not _is_new_call(request):
-        return f"{DECLARATION}<Response/>"
+        return f"{DECLARATION}<Response>{inside}</Response>" if inside else EMPTY
     where = quoteattr("".join(filter(str.isprintable, address)))
-    return f"{DECLARATION}<Response onAnswer={where} onHangup={where}/>"
+    told = f"<Response onAnswer={where} onHangup={where}"
+    return f"{DECLARATION}{told}>{inside}</Response>" if inside else f"{DECLARATION}{told}/>"
 
 
 def _is_new_call(request: HookRequest) -> bool:
     try:
-        fields: Fields = push.fields_of(request)
-        return (text(fields, "event") or "").lower() == "newcall"
+        return (text(push.fields_of(request), "event") or "").lower() == "newcall"
     except UnreadableDelivery:
         return False
 
@@ -117,5 +138,6 @@ SIPGATE = Provider(
     key=key,
     parse=parse,
     answer=answer,
+    lookup=Lookup(asks, answer_who),
     secrets=("public_key_pem",),
 )

@@ -15,10 +15,12 @@ from ingest.domain.deliveries import (
     HookRequest,
     HookResponse,
     IgnoredDelivery,
+    Kind,
     Provider,
     Receipt,
 )
 from ingest.telephony.fields import Fields, required, text
+from ingest.telephony.histories import telphin as history
 from ingest.telephony.protocols.dial import DIAL_STATUS
 from ingest.telephony.request import sent_fields
 from ingest.telephony.signatures import require_path_token
@@ -113,4 +115,6 @@ TELPHIN = Provider(
     answer=answer,
     secrets=("path_token",),
     signs=False,
+    reads={Kind.PULL: history.read},
+    history=history.HISTORY,
 )

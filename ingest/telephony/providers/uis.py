@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ingest.domain.deliveries import Provider
+from ingest.domain.deliveries import Kind, Provider
+from ingest.telephony.histories import uis as history
 from ingest.telephony.protocols import uis
 
 UIS = Provider(
@@ -13,4 +14,6 @@ UIS = Provider(
     answer=uis.answer,
     secrets=("path_token",),
     signs=False,
+    reads={Kind.PULL: history.read},
+    history=history.HISTORY,
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ingest.domain.deliveries import Provider
+from ingest.domain.deliveries import Kind, Provider
+from ingest.telephony.histories import notify as history
 from ingest.telephony.protocols import notify
 
 ZADARMA = Provider(
@@ -12,4 +13,8 @@ ZADARMA = Provider(
     parse=notify.parse,
     answer=notify.answer,
     secrets=("api_secret",),
+    handshake=notify.handshake,
+    lookup=notify.LOOKUP,
+    reads={Kind.PULL: history.read},
+    history=history.HISTORY,
 )

@@ -82,7 +82,7 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
     """Return what one telephone reports."""
     envelope = json_object(request.body)
     name = required(envelope, "event")
-    if name == CHALLENGE:
+    if name == CHALLENGE:  # kept by versions that did not answer it at the door
         raise IgnoredDelivery("the challenge of the set-up")
     stage = STAGES.get(name)
     if stage is None:
@@ -102,12 +102,21 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
 
 
 def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
-    """Say 200, and meet a challenge with its token and the token's HMAC."""
+    """Say 200: nothing else is read."""
+    return HookResponse()
+
+
+def handshake(request: HookRequest, account: Account) -> HookResponse | None:
+    """Meet a challenge with its token and the token's HMAC, by the secret that signed it.
+
+    Raises BadSignature for a challenge that is not signed: nobody else gets anything sealed.
+    """
     found = _challenge(request)
     if found is None:
-        return HookResponse()
+        return None
+    verify(request, account)
     proving = next((each for each in account.secrets if _proves(request, each)), None)
-    if proving is None:
+    if proving is None:  # taken for its address alone: there is nothing to seal with
         return HookResponse()
     sealed = _hmac(proving["secret_token"], found.encode("utf-8", "surrogatepass"))
     body = json.dumps({"plainToken": found, "encryptedToken": sealed})
@@ -115,6 +124,8 @@ def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResp
 
 
 def _challenge(request: HookRequest) -> str | None:
+    if CHALLENGE.encode() not in request.body:
+        return None
     try:
         envelope = json_object(request.body)
         if text(envelope, "event") != CHALLENGE:
@@ -196,4 +207,5 @@ ZOOM_PHONE = Provider(
     parse=parse,
     answer=answer,
     secrets=("secret_token",),
+    handshake=handshake,
 )

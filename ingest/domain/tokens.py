@@ -1,0 +1,46 @@
+"""Tokens: a provider's leave to use its interface for a while, given for lasting secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ingest.domain.histories import ApiRequest, ApiResponse
+
+if TYPE_CHECKING:
+    from ingest.domain.deliveries import Account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """What is shown with each request. Kept in memory, or sealed."""
+
+    value: str
+    expires_at: datetime
+    more: Mapping[str, Any] = field(default_factory=dict)  #: JSON, such as what renews it
+
+
+def bearer(request: ApiRequest, token: Token) -> ApiRequest:
+    """Return the request with the token as RFC 6750 writes it."""
+    headers = {**request.headers, "Authorization": f"Bearer {token.value}"}
+    return ApiRequest(
+        method=request.method,
+        url=request.url,
+        headers=headers,
+        body=request.body,
+        digest=request.digest,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """How one provider gives out tokens: pure functions."""
+
+    request: Callable[[Account, Token | None, datetime], ApiRequest]  #: None: there is no old one
+    #: Raises UnreadableDelivery with a sentence for people when the provider refused.
+    granted: Callable[[Account, ApiResponse, datetime], Token]
+    authorised: Callable[[ApiRequest, Token], ApiRequest] = bearer
+    refusals: tuple[int, ...] = (401,)  #: what is said to a token that is good no more
+    remembered: bool = False  #: True: sealed in the log's memory, for one that renews itself once

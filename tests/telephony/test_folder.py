@@ -1,0 +1,130 @@
+"""The watched folder: complete files are imported and moved aside, with what came of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ingest.domain.deliveries import Account, NewDelivery, Receipt
+from ingest.keeper import KeepFailed
+from ingest.telephony.call_files import text_rows, understood
+from ingest.telephony.desk import part_state_name
+from ingest.telephony.folder import PART, Watched, wanted, watch
+from ingest.telephony.providers.callfile import CALLFILE
+from storage.log import Kept
+from tests.telephony.quick_desk import NOON, House, QuickDesk, a_desk
+from tests.telephony.test_call_files import ACCOUNT, PLAIN
+
+
+@dataclass
+class Keeping(House):
+    """A house whose log knows what it has, and can be away."""
+
+    away: bool = False
+
+    async def keep(
+        self, deliveries: Sequence[NewDelivery], memory: Mapping[str, Any]
+    ) -> list[Kept]:
+        if self.away and deliveries:
+            raise KeepFailed("the disk is full")
+        known = {it.key for it in self.kept}
+        kept = await super().keep([it for it in deliveries if it.key not in known], memory)
+        repeated = Kept(receipt=Receipt.REPEATED, partition=0, position=1)
+        return [*kept, *[repeated] * (len(deliveries) - len(kept))]
+
+
+def an_account(folder: Path, *, profiles: bool = True) -> Account:
+    known = understood(text_rows(PLAIN.encode()), "x.csv", ACCOUNT, now=NOON).profile.to_plain()
+    config = {"folder": str(folder), "profiles": {"op": known} if profiles else {}}
+    return replace(ACCOUNT, config=config)
+
+
+async def watched(folder: Path, house: House, **more: Any) -> QuickDesk:
+    """Watch for an hour of the house's time."""
+    house.ends = house.after(hours=1)
+    house.now = NOON
+    desk = a_desk(CALLFILE, an_account(folder, **more), house)
+    await watch(desk)
+    return desk
+
+
+async def test_a_file_is_imported_once_and_moved_aside_with_what_came_of_it(
+    tmp_path: Path,
+) -> None:
+    house = Keeping()
+    (tmp_path / "may.csv").write_text(PLAIN + "вчера;Исходящий;x;y;z\n", encoding="cp1251")
+    await watched(tmp_path, house)
+    (tmp_path / "may.csv").write_text(PLAIN, encoding="utf-8")
+    await watched(tmp_path, house)
+
+    assert len(house.kept) == 3
+    assert sorted(it.name for it in (tmp_path / "done").iterdir()) == [
+        "may (2).csv", "may (2).csv.txt", "may.csv", "may.csv.txt",
+    ]  # fmt: skip
+    first = (tmp_path / "done" / "may.csv.txt").read_text()
+    assert "3 rows, 3 of them new." in first
+    assert "line 4: the date is none: 'вчера'" in first
+    assert "2 rows, 0 of them new." in (tmp_path / "done" / "may (2).csv.txt").read_text()
+
+
+async def test_what_no_profile_knows_is_moved_to_failed_and_says_how_to_mend_it(
+    tmp_path: Path,
+) -> None:
+    house = Keeping()
+    (tmp_path / "may.csv").write_text(PLAIN)
+    (tmp_path / "empty.csv").write_text("")
+
+    await watched(tmp_path, house, profiles=False)
+
+    assert house.kept == []
+    assert "keepline import calls" in (tmp_path / "failed" / "may.csv.txt").read_text()
+    assert "empty" in (tmp_path / "failed" / "empty.csv.txt").read_text()
+    assert (tmp_path / "failed" / "may.csv").read_text() == PLAIN
+
+
+async def test_a_file_that_could_not_be_kept_lies_where_it_lay_and_is_tried_again(
+    tmp_path: Path,
+) -> None:
+    house = Keeping(away=True)
+    (tmp_path / "may.csv").write_text(PLAIN)
+
+    await watched(tmp_path, house)
+    assert (tmp_path / "may.csv").exists()
+    assert "the disk is full" in house.memory[part_state_name("mobile", PART)]["because"]
+
+    house.away = False
+    await watched(tmp_path, house)
+    assert len(house.kept) == 2
+
+
+async def test_a_folder_that_is_not_there_is_said_and_waited_for(tmp_path: Path) -> None:
+    house = Keeping()
+
+    await watched(tmp_path / "none", house)
+
+    state = house.memory[part_state_name("mobile", PART)]
+    assert state["state"] == "waiting"
+    assert "No such file" in state["because"]
+
+
+def test_only_whole_files_are_taken(tmp_path: Path) -> None:
+    seen = Watched()
+    (tmp_path / "a.csv").write_text("one")
+    (tmp_path / "b.csv.part").write_text("one")
+    (tmp_path / ".hidden").write_text("one")
+    (tmp_path / "done").mkdir()
+    os.symlink(tmp_path / "a.csv", tmp_path / "link.csv")
+    assert seen.complete(tmp_path) == []
+
+    (tmp_path / "a.csv").write_text("one and more")
+    assert seen.complete(tmp_path) == []
+    assert seen.complete(tmp_path) == [tmp_path / "a.csv"]
+
+
+def test_only_a_source_of_call_files_with_a_folder_is_watched(tmp_path: Path) -> None:
+    assert wanted(CALLFILE, an_account(tmp_path))
+    assert not wanted(CALLFILE, ACCOUNT)
+    assert not wanted(replace(CALLFILE, name="other"), an_account(tmp_path))

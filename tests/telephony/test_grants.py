@@ -1,0 +1,128 @@
+"""Tokens: asked for once, shown until they end, and never lying about in clear."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+
+from ingest.domain.deliveries import Account, UnreadableDelivery
+from ingest.domain.histories import ApiRequest, ApiResponse
+from ingest.domain.tokens import Token
+from ingest.secrets import Secrets
+from ingest.telephony.desk import part_state_name
+from ingest.telephony.grants import Tokens
+from ingest.telephony.providers import PROVIDERS
+from tests.telephony.quick_desk import House, a_desk
+
+T2 = PROVIDERS["t2"]
+ACCOUNT = Account(source="sims", secrets=({"refresh_token": "entered-1"},))
+STATE = part_state_name("sims", "token")
+CALLS = ApiRequest(url="https://ats2.t2.ru/crm/openapi/call-records/info")
+
+
+class Office:
+    """T2's side: gives a new pair for a refresh token that is good, once."""
+
+    def __init__(self, *good: str) -> None:
+        self.good = set(good)
+        self.renewed: list[str] = []
+
+    async def __call__(self, request: ApiRequest) -> ApiResponse:
+        shown = request.headers["Authorization"]
+        self.renewed.append(shown)
+        if shown not in self.good:
+            return ApiResponse(status=403, body=b'{"details": "already updated"}')
+        self.good.remove(shown)
+        number = len(self.renewed)
+        self.good.add(f"refresh-{number}")
+        pair = {"accessToken": f"access-{number}", "refreshToken": f"refresh-{number}"}
+        return ApiResponse(status=200, body=json.dumps(pair).encode())
+
+
+def tokens(house: House, office: Office, account: Account = ACCOUNT, **more: Any) -> Tokens:
+    assert T2.history is not None
+    assert T2.history.grant is not None
+    return Tokens(a_desk(T2, account, house, **more), T2.history.grant, office)
+
+
+async def shown(held: Tokens) -> str:
+    return (await held.authorised(CALLS)).headers["Authorization"]
+
+
+async def test_a_token_is_asked_for_once_and_again_when_it_ends() -> None:
+    house, office = House(), Office("entered-1")
+    held = tokens(house, office)
+
+    assert [await shown(held) for _ in range(3)] == ["access-1"] * 3
+    house.now += timedelta(hours=13)
+    assert await shown(held) == "access-2"
+    assert office.renewed == ["entered-1", "refresh-1"]
+
+
+async def test_a_token_that_is_refused_is_not_shown_again() -> None:
+    house, office = House(), Office("entered-1")
+    held = tokens(house, office)
+    await shown(held)
+
+    assert not held.refused_by(ApiResponse(status=500))
+    assert await shown(held) == "access-1"
+    assert held.refused_by(ApiResponse(status=403))
+    assert await shown(held) == "access-2"
+
+
+async def test_what_renews_itself_once_outlives_the_process_sealed() -> None:
+    house, office = House(), Office("entered-1")
+    await shown(tokens(house, office))
+
+    again = await shown(tokens(house, office))
+    house.now += timedelta(hours=13)
+    later = await shown(tokens(house, office))
+
+    assert (again, later) == ("access-1", "access-2")
+    told = json.dumps(house.memory)
+    assert STATE in house.memory
+    assert not any(word in told for word in ("access-", "refresh-", "entered-1"))
+
+
+async def test_a_new_secret_of_the_administrator_counts_and_not_what_grew_from_the_old() -> None:
+    house, office = House(), Office("entered-1", "entered-2")
+    await shown(tokens(house, office))
+
+    await shown(tokens(house, office, replace(ACCOUNT, secrets=({"refresh_token": "entered-2"},))))
+
+    assert office.renewed == ["entered-1", "entered-2"]
+
+
+async def test_another_key_file_or_anothers_row_opens_nothing() -> None:
+    house, office = House(), Office("entered-1")
+    await shown(tokens(house, office))
+    other = Secrets([Fernet.generate_key()])
+
+    with pytest.raises(UnreadableDelivery, match="make a new one"):
+        await shown(tokens(house, office, vault=other))
+    house.memory[STATE] = "not sealed at all"
+    with pytest.raises(UnreadableDelivery):
+        await shown(tokens(house, office))
+
+
+async def test_without_a_key_nothing_is_remembered() -> None:
+    house, office = House(), Office("entered-1")
+
+    assert await shown(tokens(house, office, vault=None)) == "access-1"
+    assert house.memory == {}
+
+
+def test_a_token_without_what_renews_it_is_no_token() -> None:
+    assert T2.history is not None
+    grant = T2.history.grant
+    assert grant is not None
+    for answer in (b'{"accessToken": "a"}', b"[]", b"<html>"):
+        with pytest.raises(UnreadableDelivery):
+            grant.granted(ACCOUNT, ApiResponse(status=200, body=answer), House().now)
+    old = Token(value="a", expires_at=House().now, more={"refresh": "r"})
+    assert grant.request(ACCOUNT, old, House().now).headers["Authorization"] == "r"
