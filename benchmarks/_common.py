@@ -75,6 +75,11 @@ def number(index: int) -> str:
     return f"+79{index:09d}"
 
 
+def client_id(index: int) -> str:
+    """Return the id of the client with that index: a UUID, as the product makes them."""
+    return f"{index:08x}-0000-4000-8000-000000000000"
+
+
 def company(where: Path, size: int) -> Database:
     """Make a main database with so many clients, each with a mobile number, and ten lines."""
     database = Database(sqlite_url(where / "main.db"))
@@ -101,7 +106,7 @@ def company(where: Path, size: int) -> Database:
             connection.execute(
                 insert(clients),
                 [
-                    {"id": f"c{i}", "name": f"Client {i}", "search": f"client {i}", **common}
+                    {"id": client_id(i), "name": f"Client {i}", "search": f"client {i}", **common}
                     for i in several
                 ],
             )
@@ -111,7 +116,7 @@ def company(where: Path, size: int) -> Database:
                     {
                         "id": f"h{i}",
                         "point": f"tel:{number(i)}",
-                        "client_id": f"c{i}",
+                        "client_id": client_id(i),
                         "from_at": BEGINNING,
                         **common,
                     }
@@ -123,7 +128,7 @@ def company(where: Path, size: int) -> Database:
                 [
                     {
                         "id": f"p{i}",
-                        "client_id": f"c{i}",
+                        "client_id": client_id(i),
                         "from_at": BEGINNING,
                         "employee_id": people[i % 10],
                         **common,

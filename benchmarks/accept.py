@@ -1,9 +1,10 @@
 """P1 and P5: durable accept, alone and with everything behind it, against a bare handler.
 
 Side by side in one run: a bare aiohttp handler that reads the body; the public door (signature
-checked, answered after the commit, counters kept); the door with the worker recording in the same
-process; the same with edges and core in two processes. Every case runs in fresh processes, with
-the load client in one of its own.
+checked, answered after the commit, counters kept), with the webhooks of three providers, each of
+which signs otherwise; the door with the worker recording in the same process; the same with edges
+and core in two processes. Every case runs in fresh processes, with the load client in one of its
+own.
 """
 
 from __future__ import annotations
@@ -17,33 +18,15 @@ import sqlite3
 import subprocess
 import sys
 import time
-from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator
-from hashlib import sha256
-from hmac import new as hmac
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks._common import SECRET, SOURCE, arguments, company, deliveries, folder, machine, show
+from benchmarks._common import SOURCE, arguments, company, folder, machine, show
 from benchmarks._load import start, write_requests
+from benchmarks._senders import SENDERS
 
 CONNECTIONS = 64
 SOURCES = 10  #: one source may send 2,000 a second at the most
-
-
-def requests(count: int, size: int, first: int) -> Iterator[bytes]:
-    """Yield signed requests as they stand on the wire."""
-    key = b64decode(SECRET.removeprefix("whsec_"))
-    stamp = str(int(time.time()))
-    for n, new in enumerate(deliveries(count, size, seed=first, first=first)):
-        name = f"msg-{first + n}"
-        signed = f"{name}.{stamp}.".encode() + new.body
-        signature = b64encode(hmac(key, signed, sha256).digest()).decode()
-        yield (
-            f"POST /hooks/{SOURCE}{n % SOURCES} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(new.body)}\r\n"
-            f"webhook-id: {name}\r\nwebhook-timestamp: {stamp}\r\n"
-            f"webhook-signature: v1,{signature}\r\n\r\n"
-        ).encode() + new.body
 
 
 def free_port() -> int:
@@ -125,16 +108,24 @@ def service(where: Path, file: Path, *, part: str, processes: int, count: int) -
         served.stop()
 
 
-CASES: dict[str, Callable[[Path, Path, int], dict]] = {
-    "bare handler": lambda where, file, count: bare(where, file),
-    "door, durable": lambda where, file, count: service(
-        where, file, part="edges", processes=1, count=count
+def edges(where: Path, file: Path, count: int) -> dict:
+    """The door alone: accepted and durable."""
+    return service(where, file, part="edges", processes=1, count=count)
+
+
+#: name -> who sends, and what is sent to
+CASES: dict[str, tuple[str, Callable[[Path, Path, int], dict]]] = {
+    "bare handler": ("generic", lambda where, file, count: bare(where, file)),
+    "door, durable": ("generic", edges),
+    "door, durable: Mango": ("mango", edges),
+    "door, durable: Zadarma": ("zadarma", edges),
+    "one process, recorded": (
+        "generic",
+        lambda where, file, count: service(where, file, part="all", processes=1, count=count),
     ),
-    "one process, recorded": lambda where, file, count: service(
-        where, file, part="all", processes=1, count=count
-    ),
-    "two processes, recorded": lambda where, file, count: service(
-        where, file, part="all", processes=2, count=count
+    "two processes, recorded": (
+        "generic",
+        lambda where, file, count: service(where, file, part="all", processes=2, count=count),
     ),
 }
 
@@ -148,22 +139,28 @@ def recorded(where: Path) -> int:
         connection.close()
 
 
-def prepare(where: Path, size: int) -> None:
-    """Make the company and its source, as an administrator would."""
+def command(where: Path, *arguments: str) -> None:
+    """Run one command of the product on this installation."""
+    subprocess.run(
+        [sys.executable, "-m", "ingest", *arguments],
+        env={**os.environ, "KEEPLINE_DATA_DIR": str(where)},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def prepare(where: Path, size: int, sources: int, providers: tuple[str, ...]) -> None:
+    """Make the company and its sources, as an administrator would."""
     company(where, size).close()
-    environment = {**os.environ, "KEEPLINE_DATA_DIR": str(where)}
-    add = ["--provider", "generic", "--zone", "Europe/Moscow", "--region", "RU"]
-    sources = [
-        ["source", "add", f"{SOURCE}{n}", *add, "--secret", f"secret={SECRET}"]
-        for n in range(SOURCES)
-    ]
-    for command in (["init", "--zone", "Europe/Moscow", "--region", "RU"], *sources):
-        subprocess.run(
-            [sys.executable, "-m", "ingest", *command],
-            env=environment,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+    command(where, "init", "--zone", "Europe/Moscow", "--region", "RU")
+    for provider in providers:
+        secrets = [f"{name}={value}" for name, value in SENDERS[provider][1].items()]
+        given = [part for secret in secrets for part in ("--secret", secret)]
+        name = SOURCE if provider == "generic" else provider
+        # Reports alone are measured: no index of clients beside them.
+        zone = ["--zone", "Europe/Moscow", "--region", "RU", "--set", "live_answer=false"]
+        for n in range(sources):
+            command(where, "source", "add", f"{name}{n}", "--provider", provider, *zone, *given)
 
 
 async def serve_bare(port: int) -> None:
@@ -189,15 +186,17 @@ def main() -> None:
     """Measure and print."""
     options = arguments(__doc__ or "")
     size, count, rounds = (500, 300, 1) if options.small else (1_000_000, 20_000, options.rounds)
-    print(f"accept: {count} signed webhooks of 600 octets a case, {CONNECTIONS} connections;")
+    sources = 1 if options.small else SOURCES
+    print(f"accept: {count} signed webhooks a case, {CONNECTIONS} connections;")
     print(f"        {size:,} clients; {machine()}")
     cases: dict[str, list[dict]] = {}
     with folder() as where:
-        prepare(where, size)
+        prepare(where, size, sources, tuple(SENDERS))
         file = where / "requests"
         for round_ in range(rounds):
-            for n, (name, run) in enumerate(CASES.items()):
-                write_requests(file, requests(count, size, (round_ * len(CASES) + n) * count))
+            for n, (name, (sender, run)) in enumerate(CASES.items()):
+                first = (round_ * len(CASES) + n) * count
+                write_requests(file, SENDERS[sender][0](count, size, first, sources))
                 cases.setdefault(name, []).append(run(where, file, count))
     reference = cases["bare handler"]
     for name, runs in cases.items():

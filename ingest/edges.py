@@ -15,19 +15,21 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from ingest import local
+from ingest import local, outages
 from ingest.accounts import Book
 from ingest.domain.deliveries import Account, NewDelivery, Provider, Receipt
 from ingest.domain.mailboxes import Mailbox, MailboxState
 from ingest.following import Followers
-from ingest.keeper import Keeper, KeeperLimits, disk_free_of
-from ingest.mail.follower import desk_of, follow, state_name
+from ingest.keeper import Keeper, KeeperLimits, KeepFailed, disk_free_of
+from ingest.mail.follower import Crowd, desk_of, follow, state_name
 from ingest.readers import CLOCK
 from ingest.settings import Settings, split_listen
+from ingest.telephony import history
 from ingest.telephony.companions import COMPANIONS, Companion
 from ingest.telephony.connections import DoorRunner
 from ingest.telephony.desk import SourceDesk
 from ingest.telephony.door import DoorCounters, DoorLimits
+from ingest.telephony.lookups import Lookups, asks_usually
 from ingest.telephony.server import public_door
 from storage.log import DeliveryLog
 from storage.log_postgres import open_postgres_log
@@ -37,6 +39,7 @@ from storage.owner import DatabaseOwnership, own_database
 log = structlog.get_logger()
 
 DOOR_MEMORY = "door"  #: name of the door's counters in the edge memory
+PULSE = "pulse"  #: name of the moment when a log was last written
 REFRESH_S = 1.0  #: between looks whether sources or mailboxes changed
 REMEMBER_S = 5.0  #: between writings of the counters
 
@@ -52,15 +55,18 @@ class Edges:
         self.book = book
         self.clock = clock
         self.counters = DoorCounters()
+        self.lookups = Lookups(book.database)
         self.logs: dict[str, DeliveryLog] = {}
         self.keepers: dict[str, Keeper] = {}
         self.states: dict[str, MailboxState] = {}
         self._unwritable: dict[str, str] = {}
+        self._pulses = outages.Pulses()
         self._owned: list[DatabaseOwnership] = []
         self._runner: DoorRunner | None = None
         self._socket: asyncio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._followers = Followers(self._follow)
+        self._crowd = Crowd()
         self._companions = Followers(self._accompany, kind="companion")
 
     async def start(self, *, on_kept: Callable[[], None] = lambda: None) -> None:
@@ -74,14 +80,17 @@ class Edges:
             )
             self.keepers[name].on_kept.append(lambda partition, position: on_kept())
         self.counters.restore(await asyncio.to_thread(self.logs["calls"].memory, DOOR_MEMORY))
+        self._pulses = await asyncio.to_thread(self._recalled_pulses)
         await asyncio.to_thread(self.book.refresh)
         await self._open_door()
         self._socket = await local.serve(
-            self.settings.edges_socket, {"append": self._append, "state": self._state}
+            self.settings.edges_socket,
+            {"append": self._append, "state": self._state, "pull": self._pull},
         )
         self._tasks = [
             asyncio.create_task(self._refresh_for_ever()),
             asyncio.create_task(self._remember_for_ever()),
+            asyncio.create_task(self.lookups.follow(self._is_asked)),
         ]
 
     async def stop(self) -> None:
@@ -146,6 +155,7 @@ class Edges:
             clock=self.clock,
             limits=limits,
             counters=self.counters,
+            find_who=self.lookups.answer,
         )
         self._runner = DoorRunner(app, uncapped=limits.proxies)
         await self._runner.setup()
@@ -162,6 +172,10 @@ class Edges:
             self._companions.keep_to(_wanted(self.book.sources()))
             await asyncio.sleep(REFRESH_S)
 
+    def _is_asked(self) -> bool:
+        """Tell whether a source asks who is calling, so that the index is worth its memory."""
+        return any(asks_usually(*known) for known in self.book.sources().values())
+
     async def _follow(self, mailbox: Mailbox, stop: asyncio.Event) -> None:
         def note(state: MailboxState) -> None:
             self.states[mailbox.id] = state
@@ -172,6 +186,7 @@ class Edges:
             clock=self.clock,
             stop=stop,
             on_state=note,
+            crowd=self._crowd,
         )
 
     async def _accompany(self, wanted: Wanted, stop: asyncio.Event) -> None:
@@ -185,6 +200,7 @@ class Edges:
             keep=keeper.keep_many,
             recall=lambda name: asyncio.to_thread(keeper.log.memory, name),
             full=lambda: keeper.full,
+            vault=self.book.vault,
         )
         await companion.run(desk)
 
@@ -195,17 +211,26 @@ class Edges:
         while True:
             await asyncio.sleep(REMEMBER_S)
             for name, keeper in self.keepers.items():
-                memory: dict[str, Any] = {"pulse": self.clock().isoformat()}
+                now = self.clock()
+                memory: dict[str, Any] = {PULSE: now.isoformat()}
+                if name == "calls":
+                    memory |= self._pulses.memory(now, keeper.full)
                 if name == "calls" and self.counters.dirty:
                     memory[DOOR_MEMORY] = self.counters.snapshot()
                 try:
                     await keeper.keep_many([], memory)
                     self._unwritable.pop(name, None)
+                    if name == "calls":
+                        self._pulses.written()
                 except Exception as error:
                     self.counters.dirty |= DOOR_MEMORY in memory
                     if name not in self._unwritable:
                         log.error("log.unwritable", log=name, because=type(error).__name__)
                     self._unwritable[name] = "it cannot be written"
+
+    def _recalled_pulses(self) -> outages.Pulses:
+        calls = self.logs["calls"]
+        return outages.Pulses(calls.memory(PULSE), calls.memory(outages.MEMORY))
 
     async def _remember_counters(self) -> None:
         memory = {DOOR_MEMORY: self.counters.snapshot()}
@@ -215,7 +240,41 @@ class Edges:
 
     async def _append(self, asked: Mapping[str, Any], tell: local.Tell) -> Any:
         closings = [(key, body.encode()) for key, body in asked["closings"]]
-        return {"new": await self.keep_closing(closings)}
+        kept = await self._keep_records(asked["records"]) if "records" in asked else 0
+        return {"new": await self.keep_closing(closings), "kept": kept}
+
+    async def _keep_records(self, records: Mapping[str, Any]) -> int:
+        """Keep rows of a call file that a command read; returns how many are new."""
+        if records["source"] not in self.book.sources():
+            raise local.Refused(f"there is no source {records['source']} that can be used")
+        keeper = self.keepers["calls"]
+        if keeper.full is not None:
+            raise local.Refused(f"nothing can be kept now: {keeper.full}")
+        try:
+            kept = await keeper.keep_many(records_of(records, self.clock()), {})
+        except KeepFailed as error:
+            raise local.Refused(f"the rows could not be kept: {error}") from error
+        return sum(1 for one in kept if one.receipt is Receipt.NEW)
+
+    async def _pull(self, asked: Mapping[str, Any], tell: local.Tell) -> Any:
+        """Ask a source's history for a period; says where the answers lie in the log."""
+        source, keeper = asked["source"], self.keepers["calls"]
+
+        def is_asked() -> bool:
+            known = self.book.sources().get(source)
+            return known is not None and history.wanted(*known)
+
+        granted = await history.ask_for(
+            source,
+            datetime.fromisoformat(asked["since"]),
+            datetime.fromisoformat(asked["until"]),
+            remember=lambda memory: keeper.keep_many([], memory),
+            recall=lambda name: asyncio.to_thread(keeper.log.memory, name),
+            clock=self.clock,
+            tell=tell,
+            is_asked=is_asked,
+        )
+        return {"places": granted.places, "kept": granted.kept, "failed": granted.failed}
 
     async def _state(self, asked: Mapping[str, Any], tell: local.Tell) -> Any:
         return self.report()
@@ -232,7 +291,18 @@ class Edges:
             },
             "waiting": {name: keeper.waiting for name, keeper in self.keepers.items()},
             "door": door,
+            "lookups": self.lookups.report(),
         }
+
+
+def records_of(records: Mapping[str, Any], now: datetime) -> list[NewDelivery]:
+    """Return rows of a call file, told as (key, head, body), as deliveries of their source."""
+    return [
+        NewDelivery(
+            source=records["source"], key=key, received_at=now, head=head, body=body.encode()
+        )
+        for key, head, body in records["rows"]
+    ]
 
 
 def _wanted(sources: Mapping[str, tuple[Provider, Account]]) -> dict[str, Wanted]:

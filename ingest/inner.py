@@ -16,6 +16,7 @@ from ingest.asking import ask_app
 from ingest.core import Core
 from ingest.custody.office import company_zone
 from ingest.custody.replay import replay
+from ingest.custody.silence import Silences
 from ingest.domain.mailboxes import MailboxState, state_from_memory
 from ingest.edges import DOOR_MEMORY, Edges, remembered_states
 from ingest.review.api import add_api
@@ -80,6 +81,7 @@ class InnerDoor:
         self.settings = settings
         self.core = core
         self.edges = edges
+        self.silences = Silences(core.database, core.office.logs, core.clock)
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -116,6 +118,7 @@ class InnerDoor:
                 ask_app=ask_app,
                 extract=core.extract,
                 office=core.office,
+                silences=self.silences,
                 sound=core.sound,
                 inner_url=self.settings.inner_url,
             ),
@@ -188,4 +191,5 @@ class InnerDoor:
                 "retries": counters.retries,
                 "batches": counters.batches,
             },
+            silences=self.silences,
         )

@@ -1,6 +1,6 @@
 """The story: from kept deliveries to recorded touches and flags.
 
-    read -> fold -> match -> decide -> record
+    read -> fold -> match -> tie -> decide -> record
 
 `readers.read` runs before the transaction: bytes say the same whatever the directory holds.
 Everything from `fold` on runs inside the worker's one write transaction and sees one state of the
@@ -25,7 +25,9 @@ from ingest.steps import (
     match_touches,
     not_dealt_with,
     store,
+    write_keys,
 )
+from ingest.tying import tie_calls
 from storage import derived, wire
 
 
@@ -53,16 +55,20 @@ def remake(
     now: datetime,
     whole: bool = True,
 ) -> Changed:
-    """Fold, match, decide and record the calls and mails with these keys, from their facts.
+    """Fold, match, tie, decide and record the calls and mails with these keys, from their facts.
 
     `whole`: the timelines concerned are decided from their beginning, as a late fact demands.
     """
-    calls, gone, moved = fold_calls(connection, set(keys))
-    touches = match_touches(connection, calls, wire.mails_of(connection, mails), known, regions)
+    folded = fold_calls(connection, set(keys))
+    read = wire.mails_of(connection, mails)
+    touches = match_touches(connection, folded.calls, read, known, regions)
+    touches, touch_of, seen = tie_calls(connection, folded, touches, known, regions)
+    moved = seen | write_keys(connection, folded, touch_of)
     changed, subjects = derived.write_touches(connection, touches)
     written = {touch.id for _, touch in touches}
-    silent = {call.id for call in calls} - written  # no report names a number yet
-    removed, lost = derived.drop_interactions(connection, (gone | silent) - written)
+    # Interactions that became part of another, and calls of which no report names a number yet.
+    former = {*folded.before.values(), *(call.id for call in folded.calls)}
+    removed, lost = derived.drop_interactions(connection, former - written)
     since = {} if whole else {it: at for it, at in subjects.items() if it not in lost}
     concerned = subjects.keys() | lost
     decided = decide_subjects(connection, concerned, known, now=now, since=since)

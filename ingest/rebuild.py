@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from ingest.domain.interactions import Kind
 from ingest.pipeline import remake
 from ingest.steps import Directories, Regions, decide_subjects
-from storage import derived, wire
+from storage import derived, ties, wire
 from storage.database import Database
 from storage.facts import chunks
 from storage.tables import call_reports, interactions
@@ -93,6 +93,7 @@ class _Rebuild:
                 ids = derived.touches_since(connection, None, after=after, limit=SLICE)
                 orphans = _orphans(connection, ids) if ids else set()
                 removed, _ = derived.drop_interactions(connection, orphans)
+                removed |= ties.forget_strays(connection) if not ids else set()
             self._add(removed)
             if not ids:
                 return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -14,6 +14,7 @@ from ingest.domain.directory import Change, Directory
 from ingest.domain.interactions import FlagKind, Policies, Touch, call_key_id
 from ingest.domain.mails import Mail, Sighting
 from ingest.matching.decide import CLOSABLE, OfPoint, Timeline, decide
+from ingest.matching.merging import Told, merge
 from ingest.matching.touches import (
     Knowledge,
     points_of_call,
@@ -27,7 +28,7 @@ from storage import decided, decisions, derived, directory, facts, recordings, t
 from storage.wire import StoredReport
 
 CALL_READER = 1  #: raised when a provider's reading changes what it says
-MAIL_READER = 1  #: raised when the reading of mails changes what it says
+MAIL_READER = 2  #: raised when the reading of mails changes what it says
 
 Regions = Callable[[str], str]  #: source -> region of its national numbers
 Verdict = tuple[FlagKind, str, datetime]  #: what a person decided about a flag, and when
@@ -196,13 +197,25 @@ class Folded:
         return self.ids[0]
 
 
-def fold_calls(connection: Connection, keys: set[str]) -> tuple[list[Folded], set[str], set[str]]:
-    """Fold every call that these keys belong to.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldedCalls:
+    """Every call that some keys belong to, with the interactions that those keys were of."""
 
-    Returns the calls, the interactions they no longer are, and the keys whose rows changed.
-    """
+    calls: list[Folded] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+    before: dict[str, str] = field(default_factory=dict)  #: key -> interaction, where known
+
+    def add(self, more: FoldedCalls) -> None:
+        """Take in other calls."""
+        self.calls.extend(more.calls)
+        self.keys.update(more.keys)
+        self.before.update(more.before)
+
+
+def fold_calls(connection: Connection, keys: set[str]) -> FoldedCalls:
+    """Fold every call that these keys belong to."""
     if not keys:
-        return [], set(), set()
+        return FoldedCalls()
     before = derived.interactions_of_keys(connection, keys)
     keys = keys | derived.keys_of_interactions(connection, before.values())
     reports = wire.reports_of(connection, keys)
@@ -213,16 +226,28 @@ def fold_calls(connection: Connection, keys: set[str]) -> tuple[list[Folded], se
         keys |= tied | derived.keys_of_interactions(connection, before.values())
         reports = wire.reports_of(connection, keys)
     folded: list[Folded] = []
-    rows: dict[str, tuple[str, str, str]] = {}
     for group in group_by_keys(reports):
         source = group[0].source
         call = fold(stored.report for stored in group)
         ids = tuple(call_key_id(source, key) for key in call.keys)
         folded.append(Folded(source=source, ids=ids, call=call))
-        rows.update((key, (source, name, ids[0])) for key, name in zip(ids, call.keys, strict=True))
-    moved = derived.forget_call_keys(connection, keys - rows.keys())
-    moved |= derived.write_call_keys(connection, rows)
-    return folded, set(before.values()) - {call.id for call in folded}, moved
+    return FoldedCalls(calls=folded, keys=keys, before=before)
+
+
+def write_keys(
+    connection: Connection, folded: FoldedCalls, touch_of: Mapping[str, str]
+) -> set[str]:
+    """Store which touch each key belongs to, of calls tied to others by `touch_of`.
+
+    Returns the keys whose rows changed.
+    """
+    rows = {
+        key: (it.source, name, touch_of.get(it.id, it.id))
+        for it in folded.calls
+        for key, name in zip(it.ids, it.call.keys, strict=True)
+    }
+    moved = derived.forget_call_keys(connection, folded.keys - rows.keys())
+    return moved | derived.write_call_keys(connection, rows)
 
 
 def group_by_keys(reports: Sequence[StoredReport]) -> list[list[StoredReport]]:
@@ -257,32 +282,74 @@ def match_touches(
     """Return the touch that each call and mail is, with its source."""
     if not calls and not mails:
         return []
-    now_known, policies = known.now(connection)
-
-    def region_of(source: str) -> str:
-        # What main says of the source outranks what this process could open of its secrets.
-        return now_known.regions.get(source) or regions(source)
-
-    points: set[str] = set()
-    for it in calls:
-        points |= points_of_call(
-            it.call, source=it.source, region=region_of(it.source), directory=now_known
-        )
-    for mail, _ in mails.values():
-        points |= points_of_mail(mail)
-    knowledge = Knowledge(
-        directory=now_known,
-        policies=policies,
-        points=directory.load_points(connection, points),
-        statuses=decisions.statuses(connection, {*(key for it in calls for key in it.ids), *mails}),
-    )
+    knowledge = _knowledge(connection, calls, mails, known, regions)
     touches = []
     for it in calls:
+        region = _region_of(knowledge.directory, it.source, regions)
         touch = touch_of_call(
-            it.call, keys=it.ids, source=it.source, region=region_of(it.source), known=knowledge
+            it.call, keys=it.ids, source=it.source, region=region, known=knowledge
         )
         if touch is not None:
             touches.append((it.source, touch))
     for mail, seen in mails.values():
         touches.append((seen[0].mailbox, touch_of_mail(mail, seen, knowledge)))
     return touches
+
+
+def match_tied(
+    connection: Connection,
+    groups: Sequence[Sequence[Folded]],
+    known: Directories,
+    regions: Regions,
+) -> list[tuple[str, Touch]]:
+    """Return the one touch that the calls of each group are, with the source that leads it."""
+    if not groups:
+        return []
+    calls = [it for group in groups for it in group]
+    knowledge = _knowledge(connection, calls, {}, known, regions)
+    return [merge(_told(group, knowledge, regions), knowledge) for group in groups]
+
+
+def _told(group: Sequence[Folded], knowledge: Knowledge, regions: Regions) -> list[Told]:
+    """Return each source's touch at the moment of all: late facts find it by that alone."""
+    begin = min(it.call.started_at for it in group)
+    told = []
+    for it in group:
+        touch = touch_of_call(
+            replace(it.call, started_at=begin),
+            keys=it.ids,
+            source=it.source,
+            region=_region_of(knowledge.directory, it.source, regions),
+            known=knowledge,
+        )
+        assert touch is not None  # only touches are tied
+        told.append(Told(source=it.source, call=it.call, touch=touch))
+    return told
+
+
+def _knowledge(
+    connection: Connection,
+    calls: Sequence[Folded],
+    mails: Mapping[str, tuple[Mail, Sequence[Sighting]]],
+    known: Directories,
+    regions: Regions,
+) -> Knowledge:
+    """Load all that is known of the points on these calls and mails."""
+    now_known, policies = known.now(connection)
+    points: set[str] = set()
+    for it in calls:
+        region = _region_of(now_known, it.source, regions)
+        points |= points_of_call(it.call, source=it.source, region=region, directory=now_known)
+    for mail, seen in mails.values():
+        points |= points_of_mail(mail, seen, now_known, policies)
+    return Knowledge(
+        directory=now_known,
+        policies=policies,
+        points=directory.load_points(connection, points),
+        statuses=decisions.statuses(connection, {*(key for it in calls for key in it.ids), *mails}),
+    )
+
+
+def _region_of(known: Directory, source: str, regions: Regions) -> str:
+    # What main says of the source outranks what this process could open of its secrets.
+    return known.regions.get(source) or regions(source)

@@ -18,7 +18,8 @@ from sqlalchemy import Connection, select
 from ingest.domain.contacts import ContactPoint
 from ingest.domain.directory import PointVerdict
 from ingest.domain.interactions import FlagKind, Status, flag_key
-from storage import directory, facts
+from ingest.domain.ties import TieVerdict
+from storage import directory, facts, ties
 from storage.directory import current
 from storage.tables import call_keys, client_primaries, clients, contacts, decisions, holdings
 
@@ -29,8 +30,8 @@ class Decision:
 
     id: str
     number: int
-    kind: str  #: point, status or flag
-    target: str  #: point, key or flag key
+    kind: str  #: point, status, flag or tie
+    target: str  #: point, key, flag key or two keys
     what: dict[str, Any]
     at: datetime
     by: str
@@ -116,6 +117,37 @@ def decide_flag(
     return decision
 
 
+def decide_tie(
+    connection: Connection,
+    key: str,
+    other: str,
+    verdict: TieVerdict,
+    *,
+    at: datetime,
+    by: str,
+) -> str:
+    """Record that two sources' reports, named by a key of each, are or are not of one call.
+
+    Raises facts.Conflict if they are not reports of two calls of sources that have neighbours.
+    """
+    one, two = ties.of_key(connection, key), ties.of_key(connection, other)
+    if one is None or two is None or one.sight.id == two.sight.id:
+        raise facts.Conflict("these are not two reports of sources declared neighbours")
+    decision = facts.new_id()
+    what = {"verdict": verdict.value}
+    number = _record(connection, decision, "tie", tie_target(key, other), what, at=at, by=by)
+    ties.record_verdict(
+        connection, key, other, verdict, number=number, decision=decision, at=at, by=by
+    )
+    facts.redecide_keys(connection, [key, other])
+    return decision
+
+
+def tie_target(key: str, other: str) -> str:
+    """Return what decisions about two call keys hang on, whichever is named first."""
+    return "|".join(sorted((key, other)))
+
+
 def undo(connection: Connection, decision: str, *, at: datetime, by: str) -> Undone:
     """Retract a decision, at any age, and what it created unless something refers to that.
 
@@ -133,6 +165,9 @@ def undo(connection: Connection, decision: str, *, at: datetime, by: str) -> Und
         facts.redecide_points(connection, [found.target])
     elif found.kind == "status":
         facts.redecide_keys(connection, [found.target])
+    elif found.kind == "tie":
+        ties.retract_verdicts(connection, found.id, at=at, by=by)
+        facts.redecide_keys(connection, found.target.split("|"))
     else:
         _, _, subject = found.target.partition("|")
         facts.redecide_subjects(connection, _subjects_of_flag(connection, subject))
@@ -195,18 +230,20 @@ def _record(
     *,
     at: datetime,
     by: str,
-) -> None:
+) -> int:
+    number = facts.bump(connection, "decision_number")
     facts.record(
         connection,
         decisions,
         id=decision,
         at=at,
         by=by,
-        number=facts.bump(connection, "decision_number"),
+        number=number,
         kind=kind,
         target=target,
         what=json.dumps(what, sort_keys=True),
     )
+    return number
 
 
 def get(connection: Connection, decision: str) -> Decision | None:
@@ -225,6 +262,13 @@ def of_target(connection: Connection, target: str) -> list[Decision]:
             .order_by(decisions.c.number.desc())
         )
     ]
+
+
+def of_touch(connection: Connection, keys: Sequence[str]) -> list[Decision]:
+    """Return every decision about the touch with these keys: its status, and its ties."""
+    made = [it for key in keys for it in of_target(connection, key)]
+    about_ties = (get(connection, it) for it in ties.decisions_about(connection, keys))
+    return sorted([*made, *filter(None, about_ties)], key=lambda it: -it.number)
 
 
 def _decision(row: Any) -> Decision:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    or_,
     select,
     union,
     update,
@@ -32,6 +33,7 @@ from storage.facts import chunks
 from storage.plain import to_text
 from storage.tables import (
     call_keys,
+    call_witnesses,
     flags,
     interactions,
     participants,
@@ -302,12 +304,25 @@ def touches_since(
     limit: int,
     sources: Sequence[str] = (),
 ) -> list[str]:
-    """Return the next interactions, by id, at or after that moment, of these sources or all."""
-    conditions = [interactions.c.id > after]
+    """Return the next interactions, by id, at or after that moment, of these sources or all.
+
+    Of sources also those touches that another source leads, and in which one of these saw the
+    call begin at or after that moment.
+    """
+    conditions: list[Any] = [interactions.c.id > after]
+    recent = [] if from_at is None else [interactions.c.occurred_at >= from_at]
     if sources:
-        conditions.append(interactions.c.source.in_(sources))
-    if from_at is not None:
-        conditions.append(interactions.c.occurred_at >= from_at)
+        seen: list[Any] = [call_witnesses.c.source.in_(sources)]
+        if from_at is not None:
+            seen.append(call_witnesses.c.started_at >= from_at)
+        conditions.append(
+            or_(
+                and_(interactions.c.source.in_(sources), *recent),
+                interactions.c.id.in_(select(call_witnesses.c.interaction_id).where(*seen)),
+            )
+        )
+    else:
+        conditions += recent
     return list(
         connection.scalars(
             select(interactions.c.id)

@@ -22,11 +22,14 @@ from ingest.domain.directory import (
     Holding,
     Line,
     LineKind,
+    NeighbourChange,
     PointDecision,
     PointFacts,
     PointVerdict,
 )
 from ingest.domain.interactions import DEFAULT_STATUS, Kind, Policies, Policy, Status
+from ingest.domain.mailboxes import read_web_forms
+from ingest.domain.working_hours import read_working_hours
 from storage import facts
 from storage.tables import (
     client_primaries,
@@ -38,6 +41,7 @@ from storage.tables import (
     line_holders,
     lines,
     mailboxes,
+    neighbours,
     policies,
     sources,
 )
@@ -107,7 +111,19 @@ def load_directory(connection: Connection) -> Directory:
                 select(sources.c.name, sources.c.region).order_by(sources.c.recorded_at)
             )
         },
+        neighbours=load_neighbours(connection),
     )
+
+
+def load_neighbours(connection: Connection) -> dict[str, dict[str, list[NeighbourChange]]]:
+    """Return who was declared whose neighbour; of what was all taken back only the names."""
+    found: dict[str, dict[str, list[NeighbourChange]]] = defaultdict(dict)
+    for row in connection.execute(select(neighbours).order_by(neighbours.c.from_at)):
+        changes = found[row.source].setdefault(row.other, [])
+        found[row.other][row.source] = changes
+        if row.retracted_at is None:
+            changes.append(NeighbourChange(from_at=row.from_at, together=row.together))
+    return dict(found)
 
 
 def load_policies(connection: Connection) -> Policies:
@@ -129,12 +145,19 @@ def _with_rule(policy: Policy, name: str, value: Any) -> Policy:
         "short_call": policy.short_call,
         "history_after": policy.history_after,
         "duty": policy.duty,
+        "working_hours": policy.working_hours,
+        "reply_within": policy.reply_within,
+        "web_forms": policy.web_forms,
     }
     if name == "status":
         changed = {_status_key(key): Status(status) for key, status in value.items()}
         rules["statuses"] = {**DEFAULT_STATUS, **changed}
-    elif name in ("short_call", "history_after"):
+    elif name in ("short_call", "history_after", "reply_within"):
         rules[name] = timedelta(seconds=value)
+    elif name == "web_forms":
+        rules[name] = read_web_forms(value)
+    elif name == "working_hours":
+        rules[name] = read_working_hours(value)
     elif name == "duty":
         rules["duty"] = value
     elif name == "recordings_days":
@@ -479,6 +502,36 @@ def name_primary(
     facts.redecide_subjects(connection, [f"client:{client}"])
 
 
+def declare_neighbours(
+    connection: Connection,
+    source: str,
+    other: str,
+    together: bool = True,
+    *,
+    from_at: datetime,
+    at: datetime,
+    by: str,
+) -> None:
+    """Record that from that moment on two sources report the same calls, or that they do not.
+
+    What was recorded for that very moment is replaced.
+    """
+    one, two = sorted((source, other))
+    ids = connection.scalars(
+        select(neighbours.c.id).where(
+            neighbours.c.source == one,
+            neighbours.c.other == two,
+            neighbours.c.from_at == from_at,
+            current(neighbours),
+        )
+    ).all()
+    facts.retract(connection, neighbours, ids, at=at, by=by, why="replaced")
+    values = {"source": one, "other": two, "from_at": from_at, "together": together}
+    _insert_change(connection, neighbours, values, at=at, by=by)
+    for name in (one, two):
+        facts.redecide_source(connection, name, from_at)
+
+
 def set_policy(
     connection: Connection, name: str, value: Any, *, from_at: datetime, at: datetime, by: str
 ) -> None:
@@ -498,7 +551,7 @@ def set_policy(
         at=at,
         by=by,
     )
-    if name in ("status", "short_call", "history_after"):
+    if name in ("status", "short_call", "history_after", "web_forms"):
         facts.redecide_since(connection, from_at)
     else:
         facts.raise_version(connection)

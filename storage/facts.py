@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 
+from storage import noting
 from storage.database import dialect_insert
 from storage.tables import counters, participants, redecide_jobs
 
@@ -49,6 +50,7 @@ def record(
             **values,
         },
     )
+    noting.note(connection, table, [{"id": key, **values}])
     return key
 
 
@@ -59,6 +61,7 @@ def record_all(
     common = {"recorded_at": at, "recorded_by": by, "provenance": None, "decision_id": None}
     if rows:
         connection.execute(insert(table), [{**common, **row} for row in rows])
+        noting.note(connection, table, rows)
 
 
 def retract(
@@ -67,6 +70,7 @@ def retract(
     """Take facts back; those already taken back stay as they are. Returns how many."""
     count = 0
     for chunk in chunks(list(ids)):
+        noting.note_ids(connection, table, chunk)
         count += connection.execute(
             update(table)
             .where(table.c.id.in_(chunk), table.c.retracted_at.is_(None))
@@ -122,10 +126,10 @@ def redecide_keys(connection: Connection, keys: Iterable[str]) -> None:
         _ask(connection, "keys", list(chunk))
 
 
-def redecide_source(connection: Connection, source: str) -> None:
-    """Ask for every touch of that source to be made anew: its numbers are read otherwise."""
+def redecide_source(connection: Connection, source: str, from_at: datetime | None = None) -> None:
+    """Ask for every touch of that source, from that moment on or ever, to be made anew."""
     raise_version(connection)
-    _ask(connection, "source", [source])
+    _ask(connection, "source", [source], from_at)
 
 
 def redecide_since(connection: Connection, from_at: datetime) -> None:

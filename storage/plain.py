@@ -19,3 +19,9 @@ def to_list(text: str) -> list[Any]:
     """Return the list that a column holds."""
     found: list[Any] = [] if text == "[]" else _decode(text)
     return found
+
+
+def to_object(text: str) -> dict[str, Any]:
+    """Return the object that a column holds."""
+    found: dict[str, Any] = _decode(text)
+    return found

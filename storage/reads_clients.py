@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true
 from ingest.domain.directory import named_at
 from ingest.domain.people import Viewer
 from storage import directory
+from storage.bounces import Undeliverable, undeliverable
 from storage.directory import current
 from storage.facts import chunks
 from storage.reads_common import (
@@ -59,6 +60,7 @@ class PointView:
     recorded_by: str
     provenance: str | None
     decision: str | None  #: that made it
+    undeliverable: Undeliverable | None = None  #: mail to it comes back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +223,7 @@ def _points(connection: Connection, client_id: str) -> tuple[PointView, ...]:
         .order_by(holdings.c.from_at, holdings.c.point)
     ).all()
     people = named(connection, contacts, (row.contact_id for row in rows))
+    lost = undeliverable(connection, (row.point for row in rows))
     return tuple(
         PointView(
             id=row.id,
@@ -234,6 +237,7 @@ def _points(connection: Connection, client_id: str) -> tuple[PointView, ...]:
             recorded_by=row.recorded_by,
             provenance=row.provenance,
             decision=row.decision_id,
+            undeliverable=lost.get(row.point),
         )
         for row in rows
     )

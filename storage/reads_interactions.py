@@ -9,13 +9,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, and_, func, select
 
 from ingest.domain.calls import Direction
 from ingest.domain.contacts import ContactPoint
 from ingest.domain.interactions import Kind, Side, Status
+from ingest.domain.mails import Passage
 from ingest.domain.people import Viewer
+from ingest.domain.working_hours import due_at
+from storage import directory, wire
 from storage.facts import chunks
 from storage.reads_common import (
     PAGE,
@@ -49,6 +53,7 @@ from storage.tables import (
     flags,
     interactions,
     mail_bodies,
+    mails,
     participants,
     sightings,
 )
@@ -120,7 +125,12 @@ class InteractionView:
     machine: bool
     suppressed: bool  #: a person decided: never log; its content is not shown
     subject: str | None  #: of a mail
+    due_at: datetime | None = None  #: of a mail that awaits a reply: by the company's hours
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Tell whether a mail has waited for its reply longer than the company promised."""
+        return self.due_at is not None and self.due_at < now
 
     @property
     def remote(self) -> ParticipantView | None:
@@ -140,6 +150,7 @@ class MailBody:
 
     text: str
     html: str
+    passages: tuple[Passage, ...] = ()  #: of the text; (): it was never parted
 
 
 # Lists -----------------------------------------------------------------------------------------
@@ -233,13 +244,15 @@ def mail_body(
 ) -> MailBody | None:
     """Return the text of a mail that the viewer may see; None: there is none."""
     row = connection.execute(
-        select(mail_bodies.c.text, mail_bodies.c.html)
+        select(mail_bodies.c.text, mail_bodies.c.html, mails.c.reading)
         .join(interactions, interactions.c.id == mail_bodies.c.id)
+        .outerjoin(mails, mails.c.id == mail_bodies.c.id)
         .where(mail_bodies.c.id == key, interactions.c.suppressed.is_(False))
     ).first()
     if row is None or not _may_see(connection, viewer, key, now):
         return None
-    return MailBody(text=row.text, html=row.html)
+    passages = wire.read_mail(row.reading).passages if row.reading else ()
+    return MailBody(text=row.text, html=row.html, passages=passages)
 
 
 def _may_see(connection: Connection, viewer: Viewer, touch: str, now: datetime) -> bool:
@@ -274,6 +287,7 @@ def views(
     )
     kept = _deliveries(connection, rows)
     closers = _seen_closers(connection, viewer, rows, now)
+    due = _due(connection, rows, now)
     found = []
     for row in rows:
         details = {} if row.suppressed else json.loads(row.details)
@@ -306,6 +320,7 @@ def views(
                 machine=row.machine,
                 suppressed=row.suppressed,
                 subject=details.pop("subject", None),
+                due_at=due.get(row.id),
                 details=details,
             )
         )
@@ -406,6 +421,20 @@ def _seen_closers(
             )
             query = query.where(columns.id.in_(seen))
         found.update((row.id, Direction(row.direction)) for row in connection.execute(query))
+    return found
+
+
+def _due(connection: Connection, rows: Sequence[Any], now: datetime) -> dict[str, datetime]:
+    """Return until when each mail that awaits a reply should have one. Never stored."""
+    waiting = [row for row in rows if row.status == Status.AWAITING_REPLY]
+    if not waiting:
+        return {}
+    policies = directory.load_policies(connection)
+    zone = ZoneInfo(directory.policy_value(connection, "zone", now) or "UTC")
+    found = {}
+    for row in waiting:
+        policy = policies.at(row.occurred_at)
+        found[row.id] = due_at(row.occurred_at, policy.reply_within, policy.working_hours, zone)
     return found
 
 

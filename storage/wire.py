@@ -15,6 +15,7 @@ from ingest.domain.calls import CallEvent, Report
 from ingest.domain.deliveries import Delivery, End
 from ingest.domain.interactions import fixed_id
 from ingest.domain.mails import Mail, Sighting
+from storage.bounces import insert_failures
 from storage.database import dialect_insert, insert_rows
 from storage.facts import chunks
 from storage.log import Mark
@@ -29,7 +30,7 @@ from storage.tables import (
 )
 
 _decode_event = msgspec.json.Decoder(CallEvent).decode
-_decode_mail = msgspec.json.Decoder(Mail).decode
+read_mail = msgspec.json.Decoder(Mail).decode  #: what `insert_mails` wrote, without its text
 
 
 def delivery_id(source: str, key: str) -> str:
@@ -218,6 +219,7 @@ def insert_mails(
     if readings:
         insert_rows(connection, mails, readings, ignore=True)
         insert_rows(connection, mail_bodies, bodies, ignore=True)
+        insert_failures(connection, [mail for _, mail, _ in rows])
     if seen:
         connection.execute(
             dialect_insert(connection, sightings).on_conflict_do_nothing(),
@@ -250,7 +252,7 @@ def mails_of(
         for row in connection.execute(
             select(mails.c.id, mails.c.reading).where(mails.c.id.in_(chunk))
         ):
-            read[row.id] = _decode_mail(row.reading)
+            read[row.id] = read_mail(row.reading)
         for row in connection.execute(
             select(sightings).where(sightings.c.mail_id.in_(chunk)).order_by(sightings.c.id)
         ):

@@ -16,8 +16,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ingest.domain.calls import CallEvent, CallStage, Outcome
-from ingest.domain.directory import PointVerdict
+from ingest.domain.directory import BEGINNING, PointVerdict
 from ingest.domain.interactions import FlagKind, Status, call_key_id
+from ingest.domain.mails import FormField, Forwarded
+from ingest.domain.ties import TieVerdict
 from ingest.readers import Reading
 from storage import decisions, directory, facts
 from storage.database import Database, sqlite_url
@@ -108,6 +110,20 @@ calls = op(
 )
 ties = op("tie", keys=st.lists(keys, min_size=2, max_size=3, unique=True), at=moments)
 stales = op("stale", key=keys, at=moments)
+#: Calls of three sources that are often one call: few numbers, few moments, seconds apart.
+twins = op(
+    "twin",
+    source=st.sampled_from((SOURCE, "mobile", "backup")),
+    key=st.sampled_from(("t1", "t2", "t3")),
+    remote=st.sampled_from((NUMBERS[0], NUMBERS[0], NUMBERS[0], NUMBERS[2])),
+    line=st.sampled_from((OURS[0], OURS[2], OURS[5])),
+    at=st.sampled_from((GRID[0], GRID[0], GRID[0], GRID[1])),
+    late=st.sampled_from((0, 2, 4, 8)),
+    talk=st.sampled_from((60.0, 60.0, 60.0, 4.0, None)),
+    agent=st.sampled_from((None, "101", "102")),
+    rang=st.sampled_from(((), ("101", "102"))),
+    delay=delays,
+)
 mails = op(
     "mail",
     number=st.integers(0, 5),
@@ -117,11 +133,14 @@ mails = op(
     cc=st.lists(st.sampled_from((*BOXES, *ADDRESSES)), max_size=2, unique=True),
     boxes=st.lists(st.sampled_from(BOXES), min_size=1, max_size=3, unique=True),
     sent=st.booleans(),
-    automatic=st.sampled_from((None, None, None, "bulk")),
+    automatic=st.sampled_from((None, None, None, "bulk", "no-reply")),
+    subject=st.sampled_from(("Offer 118", "Re: Offer 118")),
+    forwards=st.sampled_from((None, None, *ADDRESSES)),
+    form=st.sampled_from((None, None, *ADDRESSES)),
     at=moments,
     delay=delays,
 )
-deliveries = st.one_of(calls, calls, mails, mails, ties, stales)
+deliveries = st.one_of(calls, calls, mails, mails, ties, stales, twins)
 
 
 def readings(drawn: Sequence[Op]) -> list[Reading]:
@@ -136,6 +155,15 @@ def _read_call(told: dict[str, Any], position: int) -> list[Reading]:
     at, delay, line = told["at"], told.pop("delay"), told.pop("line")
     events = call_events(told.pop("key"), told.pop("remote"), line, told.pop("at"), **told)
     return [report_of(event, at + delay, position + n) for n, event in enumerate(events)]
+
+
+def _read_twin(told: dict[str, Any], position: int) -> list[Reading]:
+    source, delay = told.pop("source"), told.pop("delay")
+    at = told.pop("at") + timedelta(seconds=told.pop("late"))
+    events = call_events(told.pop("key"), told.pop("remote"), told.pop("line"), at, **told)
+    return [
+        report_of(event, at + delay, position + n, source=source) for n, event in enumerate(events)
+    ]
 
 
 def _read_tie(told: dict[str, Any], position: int) -> list[Reading]:
@@ -163,12 +191,25 @@ def _read_mail(told: dict[str, Any], position: int) -> list[Reading]:
             reply_to=None if told["answers"] is None else f"m{told['answers']}@example.org",
             automatic=told["automatic"],
             learned=told["at"] + told["delay"],
+            read=_understood(told),
         )
         for n, box in enumerate(told["boxes"])
     ]
 
 
-_READ = {"call": _read_call, "tie": _read_tie, "stale": _read_stale, "mail": _read_mail}
+def _understood(told: dict[str, Any]) -> dict[str, Any]:
+    fields = (FormField(label="E-mail", address=told["form"]),) if told["form"] else ()
+    forwarded = (Forwarded(address=told["forwards"]),) if told["forwards"] else ()
+    return {"subject": told["subject"], "forwarded": forwarded, "form_fields": fields}
+
+
+_READ = {
+    "call": _read_call,
+    "twin": _read_twin,
+    "tie": _read_tie,
+    "stale": _read_stale,
+    "mail": _read_mail,
+}
 
 # Facts and decisions ---------------------------------------------------------------------------
 
@@ -182,9 +223,17 @@ policies = st.sampled_from(
         ("history_after", 5_000_000),
         ("status", {"call/in/missed": "needs_comment"}),
         ("status", {"mail/out/person": "awaiting_reply"}),
+        ("web_forms", {BOXES[0]: [{"from": ADDRESSES[0], "field": "E-mail"}]}),
     ]
 )
+neighbours = op(
+    "neighbours",
+    pair=st.sampled_from(((SOURCE, "mobile"), ("backup", SOURCE), ("mobile", "backup"))),
+    together=st.sampled_from((True, True, True, True, False)),
+    at=st.sampled_from((BEGINNING, BEGINNING, BEGINNING, *GRID[:2])),
+)
 facts_ = st.one_of(
+    neighbours,
     op("leave", who=people, at=moments),
     op("leave", who=people, at=moments),
     op("return", who=people),
@@ -209,6 +258,14 @@ judgements = st.one_of(
         at=st.sampled_from(DECIDED),
     ),
     op("undo", which=st.integers(0, 5)),
+)
+
+#: Of two reports; what nobody reported yet cannot be decided about, so these do not commute.
+pairings = op(
+    "pair",
+    one=st.tuples(st.sampled_from((SOURCE, "mobile")), st.sampled_from(("t1", "t2", "t3"))),
+    other=st.tuples(st.sampled_from(("mobile", "backup")), st.sampled_from(("t1", "t2", "t3"))),
+    verdict=st.sampled_from(TieVerdict),
 )
 
 
@@ -250,6 +307,13 @@ class Played:
 
     def _policy(self, rule: tuple[str, Any], at: datetime) -> None:
         self.world.change(directory.set_policy, *rule, from_at=at)
+
+    def _neighbours(self, pair: tuple[str, str], together: bool, at: datetime) -> None:
+        self.world.change(directory.declare_neighbours, *pair, together, from_at=at)
+
+    def _pair(self, one: tuple[str, str], other: tuple[str, str], verdict: TieVerdict) -> None:
+        keys = call_key_id(*one), call_key_id(*other)
+        self.made.append(self.world.change(decisions.decide_tie, *keys, verdict))
 
     def _link(self, text: str, client: int | str) -> None:
         if isinstance(client, int):

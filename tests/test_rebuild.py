@@ -28,7 +28,10 @@ from tests.interleaved import (
     deliveries,
     facts_,
     judgements,
+    neighbours,
+    pairings,
     readings,
+    twins,
 )
 from tests.properties import examples
 from tests.world import NOW, SOURCE, World, day, point
@@ -67,8 +70,28 @@ def a_copy(company: Company) -> Iterator[World]:
 def test_rebuild_changes_nothing_after_anything_in_any_order(
     company: Company, wire: list[Op], people: list[Op], data: st.DataObject
 ) -> None:
-    said = readings(wire)
-    order = data.draw(st.permutations([*said, *people]), label="order")
+    order = data.draw(st.permutations([*readings(wire), *people]), label="order")
+    rebuild_changes_nothing(company, order)
+
+
+@played(25)
+@given(
+    wire=st.lists(twins, min_size=3, max_size=8),
+    people=st.lists(
+        st.one_of(neighbours, neighbours, pairings, pairings, facts_, judgements),
+        min_size=3,
+        max_size=8,
+    ),
+    data=st.data(),
+)
+def test_rebuild_changes_nothing_of_calls_that_several_sources_reported(
+    company: Company, wire: list[Op], people: list[Op], data: st.DataObject
+) -> None:
+    order = data.draw(st.permutations([*readings(wire), *people]), label="order")
+    rebuild_changes_nothing(company, order)
+
+
+def rebuild_changes_nothing(company: Company, order: list[Any]) -> None:
     for world in a_copy(company):
         played = Played(world, company)
         for it in order:
@@ -152,6 +175,8 @@ def without_conflicts(recorded: list[Op]) -> list[Op]:
                 key = (name, told["client"], told["at"])
             case "policy":
                 key = (name, told["rule"][0], told["at"])
+            case "neighbours":
+                key = (name, tuple(sorted(told["pair"])), told["at"])
             case "hold":
                 key = (name, len(taken))
             case _:  # a return takes back what came before it; a line's id is made anew

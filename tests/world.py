@@ -7,7 +7,7 @@ out: calls and mails are given as what a reader would have made of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -367,6 +367,7 @@ def sighting_of(
     automatic: str | None = None,
     learned: datetime | None = None,
     received_top: datetime | None = None,
+    read: Mapping[str, Any] | None = None,
 ) -> Reading:
     """The delivery that carries a mail as one of our mailboxes held it."""
     message_id = message_id or f"{position}@example.org"
@@ -383,8 +384,7 @@ def sighting_of(
             from_=MailAddress(address=sender),
             to=tuple(MailAddress(address=it) for it in to),
             cc=tuple(MailAddress(address=it) for it in cc),
-            subject="A subject",
-            automatic=automatic,
+            **{"subject": "A subject", "automatic": automatic, **(read or {})},
         ),
         sighting=Sighting(
             mailbox=f"box-{box}",

@@ -78,7 +78,10 @@ def add_source(
         secrets=secrets,
         config=config,
     )
-    say(f"Source {done['name']} added. Enter this address at the provider:\n  {done['url']}")
+    if done["url"]:
+        say(f"Source {done['name']} added. Enter this address at the provider:\n  {done['url']}")
+    else:
+        say(f"Source {done['name']} added. It is not sent to: Keepline connects to it.")
 
 
 @source.command(name="list")
@@ -167,6 +170,40 @@ def edit_source(
         config["unsigned_from"] = unsigned_from
     done = call("source.edit", name=name, zone=zone, region=region, config=config)
     say(f"Source {done['name']} changed; it acts within a second.")
+
+
+@source.command
+def neighbours(
+    source: str,
+    other: str,
+    /,
+    *,
+    since: str | None = None,
+    apart: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Declare that two sources report the same calls, such as a PBX and the operator of our SIMs.
+
+    Their reports of one call become one touch where number, direction and answer time agree.
+
+    Examples:
+      keepline source neighbours office mobile
+      keepline source neighbours office mobile --since 2026-01-01
+      keepline source neighbours office mobile --apart
+
+    Parameters
+    ----------
+    source
+        The one.
+    other
+        The other.
+    since
+        A date or moment in the company's zone, or ever; leave it out for now.
+    apart
+        From that moment on they do not.
+    """
+    done = call("source.neighbours", source=source, other=other, since=since, apart=apart)
+    what = "report the same calls" if done["together"] else "do not report the same calls"
+    say(f"{source} and {other} {what}, since {done['local']}. Their calls are decided anew.")
 
 
 @source.command(name="rotate")

@@ -100,11 +100,19 @@ def assign(
 
 @policy.command(name="set")
 def set_policy(name: str, value: str, /, *, since: str | None = None) -> None:
-    """Set a rule: zone, region, duty, history_after, short_call (seconds) or status (JSON).
+    """Set a rule of the company that acts from a moment on.
+
+    Rules: zone, region, duty, duty_line, history_after, short_call, reply_within, working_hours,
+    web_forms, status.
 
     Examples:
       keepline policy set duty petrov
+      keepline policy set duty_line 300@office,+74951230300
       keepline policy set history_after 1209600 --since 2026-06-01
+      keepline policy set reply_within 14400
+      keepline policy set working_hours '{"mon": "09:00-18:00", "off": ["2026-05-09"]}'
+      keepline policy set web_forms \\
+        '{"sales@ours.example": [{"from": "form@ours.example", "field": "E-mail:"}]}'
       keepline policy set status '{"call/in/missed": "callback_due"}'
 
     Parameters
@@ -112,7 +120,10 @@ def set_policy(name: str, value: str, /, *, since: str | None = None) -> None:
     name
         The rule.
     value
-        A zone, a region, an employee for duty, seconds, or JSON for status.
+        A zone, a region, an employee for duty, lines for duty_line, or nobody for either; seconds,
+        or JSON for working_hours (days left out are free), status, and web_forms: for each
+        mailbox the addresses that forms write from, and the line that holds the client's; without
+        a line it is Reply-To.
     since
         A date or moment in the company's zone; leave it out for now.
     """
@@ -120,8 +131,20 @@ def set_policy(name: str, value: str, /, *, since: str | None = None) -> None:
     say(f"{done['name']} is {done['value']} from {done['local']} on.")
 
 
-def import_(kind: Literal["clients", "employees", "lines"], file: Path, /) -> None:
-    """Import the company's directory from a CSV file; the same file twice changes nothing.
+def import_(
+    kind: Literal["clients", "employees", "lines", "calls"],
+    file: Path,
+    /,
+    *,
+    source: str | None = None,
+    profile: str | None = None,
+    sim: str | None = None,
+    zone: str | None = None,
+    yes: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Import the directory from a CSV file, or calls from a mobile operator's call file.
+
+    The same file twice changes nothing.
 
     Columns (the first of each is compulsory):
       employees  name, login, supervisor, from, left_on
@@ -129,15 +152,39 @@ def import_(kind: Literal["clients", "employees", "lines"], file: Path, /) -> No
       clients    name, id, segment, phones, emails, manager, since
     Several phones or emails are separated by a semicolon or |.
 
-    Example: keepline import clients clients.csv
+    Of calls the columns are found by their headings, shown, and saved as a profile once agreed.
+
+    Examples:
+      keepline import clients clients.csv
+      keepline import calls may.xlsx --source mobile --sim +79160000001
+      keepline import calls june.xlsx --source mobile --yes
 
     Parameters
     ----------
     kind
         What the file holds.
     file
-        CSV with a line of column names; UTF-8, UTF-16 or windows-1251, comma or semicolon.
+        CSV with a line of column names; UTF-8, UTF-16 or windows-1251, comma or semicolon. Calls
+        also from XLSX.
+    source
+        For calls: the source of the provider callfile that they belong to.
+    profile
+        For calls: the name under which the columns are, or shall be, saved.
+    sim
+        For calls: our number, where neither the rows nor the top or the name of the file say it.
+    zone
+        For calls: the zone of the file's times; leave it out for the source's.
+    yes
+        For calls: import and save the profile without asking.
     """
+    if kind == "calls":
+        from ingest.commands.callfiles import import_calls
+
+        return import_calls(
+            file, source=source, profile=profile, sim=sim, zone=zone, yes=yes
+        )
+    if yes or any(it is not None for it in (source, profile, sim, zone)):
+        fail(f"--source, --profile, --sim, --zone and --yes are for calls, not for {kind}")
     from ingest.custody.imports import read_csv
     from ingest.local import Refused
 

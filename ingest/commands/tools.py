@@ -1,4 +1,4 @@
-"""Commands that look at things: normalise, parse-mail, conformance, export, check."""
+"""Commands that look at things: normalise, parse-mail, conformance, mail-quality, export, check."""
 
 from __future__ import annotations
 
@@ -91,6 +91,35 @@ def conformance(directory: Path, /) -> None:
     sys.exit(run_conformance(str(directory)))
 
 
+def mail_quality(directory: Path, /, *, least: float = 0.0) -> None:
+    """Print precision and recall of labelled sets of mails: how well they are understood.
+
+    Example: keepline mail-quality tests/mail/sets
+
+    Parameters
+    ----------
+    directory
+        Holds the sets, such as quotes.ru.txt, forwarded.txt, numbers.txt.
+    least
+        Exit with 1 if a figure is below it, such as 0.97.
+    """
+    from ingest.mail.quality import scores
+
+    try:
+        found = scores(directory)
+    except (OSError, ValueError, KeyError) as error:
+        fail(f"DIR: {error}")
+    print(f"{'set':<22}{'examples':>9}{'said':>7}{'labelled':>10}{'precision':>11}{'recall':>8}")
+    for it in found:
+        print(
+            f"{it.name:<22}{it.examples:>9}{it.said:>7}{it.labelled:>10}"
+            f"{it.precision:>11.3f}{it.recall:>8.3f}"
+        )
+        for wrong in it.wrong:
+            print(f"  {wrong}"[:300])
+    sys.exit(1 if any(min(it.precision, it.recall) < least for it in found) else 0)
+
+
 def export(delivery: str, /, *, raw: Annotated[bool, Parameter(negative="")] = False) -> None:
     """Print a kept delivery: what came, when, and what became of it. Secrets are masked.
 
@@ -158,7 +187,7 @@ def check(*, health: Annotated[bool, Parameter(negative="")] = False) -> None:
     if health:
         sys.exit(_health(chosen))
     problems = 0
-    for mark, text in [*_checks(chosen), *_notes(chosen)]:
+    for mark, text in [*_checks(chosen), *_notes(chosen), *_silent_sources(chosen)]:
         problems += mark == FAIL
         say(f"{mark:4}  {text}")
     sys.exit(1 if problems else 0)
@@ -222,6 +251,38 @@ def _notes(chosen: Settings) -> list[tuple[str, str]]:
             )
         )
     return found
+
+
+def _silent_sources(chosen: Settings) -> list[tuple[str, str]]:
+    """Return the sources of which nothing has come for longer than their own rhythm explains."""
+    from datetime import UTC, datetime
+
+    from ingest.custody.silence import silences
+    from ingest.opening import log_readers
+    from storage.database import Database
+
+    if not chosen.database_url and not chosen.main_file.exists():
+        return []
+    database = Database(chosen.main_url, writable=False)
+    logs = log_readers(chosen)
+    try:
+        with database.read() as connection:
+            found = silences(connection, logs, datetime.now(UTC))
+    except Exception:  # what is wrong with the database is said by its own check
+        return []
+    finally:
+        database.close()
+        for reader in logs.values():
+            reader.close()
+    return [
+        (
+            WARN,
+            f"source {name}: silent since {it.since:%Y-%m-%d %H:%M} UTC, beyond its own rhythm"
+            f" (usually {it.expected:.0f} events would have come); see docs/operations.md",
+        )
+        for name, it in sorted(found.items())
+        if it.strange
+    ]
 
 
 def _database_check(chosen: Settings, secrets: Secrets) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from ingest.domain.people import UserRole
 from ingest.local import Refused, Tell
 from ingest.matching.addresses import normalise_address
 from ingest.secrets import BadKey
+from ingest.telephony.endpoints import settings_problem
 from ingest.telephony.providers import PROVIDERS
 from storage import directory, facts, people, sources
 from storage.sources import StoredSource
@@ -67,8 +68,10 @@ def add_source(
     unsigned = bool(config.get("unsigned_from"))
     wanted = dict(secrets)
     _check_secrets(known, wanted)
-    _check_account(office, name, check_zone(zone), check_region(region), config)
+    _check_account(office, name, check_zone(zone), check_region(region), config, known)
     missing = [key for key in known.secrets if not wanted.get(key)]
+    if _only_reads_files(known, config):
+        missing = []
     if known.any_secret and len(missing) < len(known.secrets):
         missing = []
     if missing and not unsigned:
@@ -94,7 +97,8 @@ def add_source(
         )
     # Of a provider that signs nothing the path itself is the secret: it is told this once.
     hidden = "" if known.signs else f"/{wanted.get('path_token', '')}".rstrip("/")
-    return {"name": name, "url": f"{office.public_url}/hooks/{name}{hidden}"}
+    url = f"{office.public_url}/hooks/{name}{hidden}" if known.hooks else ""
+    return {"name": name, "url": url}
 
 
 def rotate_source(
@@ -111,7 +115,9 @@ def rotate_source(
             valid = [{**(valid[0] if valid else {}), **secrets}, *valid[:1]]
         else:
             raise Refused("--secret NAME=VALUE for new ones, or --end-old to end the old ones")
-        _check_account(office, name, stored.zone, stored.region, stored.config)
+        _check_account(
+            office, name, stored.zone, stored.region, stored.config, PROVIDERS[stored.provider]
+        )
         row = facts.new_id()
         sources.put_source(
             connection,
@@ -150,9 +156,11 @@ def edit_source(
         }
         new_zone = check_zone(zone or stored.zone)
         new_region = check_region(region or stored.region)
-        _check_account(office, name, new_zone, new_region, merged)
+        known = PROVIDERS[stored.provider]
+        _check_account(office, name, new_zone, new_region, merged, known)
         valid = office.secrets.open(stored.id, stored.sealed)
-        if not valid and not merged.get("unsigned_from") and PROVIDERS[stored.provider].secrets:
+        needs_one = known.secrets and not _only_reads_files(known, merged)
+        if not valid and not merged.get("unsigned_from") and needs_one:
             raise Refused("--unsigned-from: this source has no secret, so it needs an address list")
         row = facts.new_id()
         sources.put_source(
@@ -212,11 +220,16 @@ def _check_secrets(provider: Provider, given: Mapping[str, str]) -> None:
 
 
 def _check_account(
-    office: Office, name: str, zone: str, region: str, config: Mapping[str, Any]
+    office: Office,
+    name: str,
+    zone: str,
+    region: str,
+    config: Mapping[str, Any],
+    provider: Provider,
 ) -> None:
     """Refuse what the service could not be run with, before it is stored."""
     try:
-        account_of(
+        account = account_of(
             name,
             zone=zone,
             region=region,
@@ -229,6 +242,14 @@ def _check_account(
         for setting, option in _OPTIONS.items():
             told = told.replace(f"{setting}:", f"{option}:", 1)
         raise Refused(told) from error
+    problem = settings_problem(provider, account)
+    if problem is not None:
+        raise Refused(f"--set {problem}")
+
+
+def _only_reads_files(provider: Provider, config: Mapping[str, Any]) -> bool:
+    """Tell whether a source sends nothing and is asked for nothing, so that it needs no secret."""
+    return not provider.hooks and provider.talk is not None and config.get("host") is None
 
 
 #: How settings of a source are given on the command line, where not by --set.

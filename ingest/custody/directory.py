@@ -13,6 +13,7 @@ from ingest.custody.imports import line_point
 from ingest.custody.office import Office, local_time, moment
 from ingest.domain.directory import LineKind
 from ingest.local import Refused, Tell
+from ingest.matching.numbers import to_point
 from storage import directory, facts
 
 
@@ -120,12 +121,26 @@ def set_policy(
     }
 
 
-POLICIES = ("zone", "region", "duty", "history_after", "short_call", "recordings_days", "status")
-
+POLICIES = (
+    "zone",
+    "region",
+    "duty",
+    "duty_line",
+    "history_after",
+    "short_call",
+    "reply_within",
+    "working_hours",
+    "web_forms",
+    "recordings_days",
+    "status",
+)
+_NOBODY = "nobody"
 _POLICY_VALUES = (
-    "VALUE: for history_after and short_call seconds, for recordings_days days, for status JSON"
-    " such as"
-    ' \'{"call/in/missed": "callback_due"}\''
+    "VALUE: for history_after, short_call and reply_within seconds, for recordings_days days, for"
+    ' working_hours JSON such as \'{"mon": "09:00-18:00", "off": ["2026-05-09"]}\', for web_forms'
+    ' JSON such as \'{"sales@ours.example": [{"from": "form@ours.example", "field": "E-mail:"}]}\','
+    " for status JSON"
+    ' such as \'{"call/in/missed": "callback_due"}\''
 )
 
 
@@ -136,8 +151,24 @@ def _policy_value(connection: Connection, name: str, value: str) -> Any:
     if name == "region":
         return check_region(value)
     if name == "duty":
-        return find_employee(connection, value).id
+        return None if value == _NOBODY else find_employee(connection, value).id
+    if name == "duty_line":
+        return [] if value == _NOBODY else _lines(connection, value)
     try:
         return json.loads(value)
     except ValueError as error:
         raise Refused(_POLICY_VALUES) from error
+
+
+def _lines(connection: Connection, addresses: str) -> list[str]:
+    """Return the ids of our lines at these addresses, extensions as 300@SOURCE. Raises Refused."""
+    known, found = directory.load_directory(connection), []
+    for address in filter(None, (each.strip() for each in addresses.split(","))):
+        digits, _, source = address.partition("@")
+        line = known.line_of(to_point(digits, "ZZ", source))
+        if line is None:
+            raise Refused(
+                f"VALUE: {address} is none of our lines; write +74951230300, or 300@SOURCE"
+            )
+        found.append(line.id)
+    return found

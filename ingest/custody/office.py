@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
 from ingest.accounts import Book
+from ingest.local import Refused, Tell
 from ingest.readers import ReadMails
 from ingest.secrets import Secrets
 from ingest.steps import Directories
 from storage import directory
 from storage.database import Database
 from storage.log import LogReader
+
+#: Asks a source's history for a period: source, since, until, progress. Returns `places`, where
+#: each answer lies in the log of calls (partition, position), and `failed`: why not, or None.
+Pull = Callable[[str, datetime, datetime, Tell], Mapping[str, Any]]
+
+
+def _nobody_pulls(source: str, since: datetime, until: datetime, tell: Tell) -> Mapping[str, Any]:
+    raise Refused("the running service asks for histories: start it with `keepline serve`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +40,7 @@ class Office:
     read_mails: ReadMails
     public_url: str
     wake: Callable[[], None] = lambda: None
+    pull: Pull = field(default=_nobody_pulls)
     by: str = "command"
     known: Directories = field(default_factory=Directories)  #: for trials and replays
 

@@ -193,7 +193,7 @@ class Provider:
         if self.subscription is not None:
             asked += self.subscription.secrets
         if self.recordings is not None:
-            asked += getattr(self.recordings, "secrets", ())
+            asked += self.recordings.secrets
         return tuple(name for name in dict.fromkeys(asked) if name not in self.secrets)
 
 

@@ -67,6 +67,7 @@ class History:
     hosts: tuple[str, ...] = ()  #: names that may be asked; ".example.com": also beneath it
     hosts_of: Callable[[Account], tuple[str, ...]] = lambda account: ()  #: by the source's settings
     grant: Grant | None = None  #: its requests need a token; `telephony/grants` asks for it
+    table: bool = False  #: it is a table of a database: `telephony/cdr_tables` asks it
 
     def equipped(self, account: Account) -> bool:
         """Tell whether the source has the secrets that asking needs."""

@@ -36,6 +36,21 @@ SUBJECTS = (
     "abwesend:",
 )
 
+#: Subject of a postmaster's bounce that says nothing of itself in its header.
+BOUNCE_SUBJECTS = (
+    *("undeliverable", "undelivered mail", "delivery status notification", "delivery failure"),
+    *("mail delivery failed", "mail delivery system", "returned mail", "failure notice"),
+    *("delivery has failed", "message not delivered", "warning: message"),
+    *("onbestelbaar", "niet bezorgd", "bericht niet afgeleverd", "bezorging mislukt"),
+    *("unzustellbar", "nicht zustellbar", "zustellung fehlgeschlagen", "mail nicht zugestellt"),
+    *("не доставлено", "не удается доставить", "не удалось доставить", "недоставленное"),
+    *("сообщение не доставлено", "письмо не доставлено", "ваше письмо не доставлено"),
+    *("ошибка доставки", "невозможно доставить"),
+)
+
+#: More hops than any mail needs: two forwardings that send to each other.
+MOST_HOPS = 50
+
 PRECEDENCE = {"auto_reply": "auto-reply", "bulk": "bulk", "junk": "bulk", "list": "list"}
 
 REPORTS = {
@@ -66,15 +81,16 @@ class Shape:
 def why_automatic(headers: Headers, shape: Shape | None = None) -> str | None:
     """Return why a machine is thought to have sent this mail, or None for a person's.
 
-    The reason is one stable word: bounce, receipt, complaint, auto-reply, calendar, list,
-    generated, bulk, no-reply. Sources: RFC 3834 section 5 (Auto-Submitted), RFC 2919
+    The reason is one stable word: bounce, receipt, complaint, loop, auto-reply, calendar,
+    list, generated, bulk, no-reply. Sources: RFC 3834 section 5 (Auto-Submitted), RFC 2919
     (List-Id), RFC 2369 (List-Unsubscribe), RFC 3464 and 6522 (reports), RFC 5321 section
-    4.5.5 (null reverse path).
+    4.5.5 (null reverse path) and 6.3 (loops).
     """
     shape = shape or Shape()
     submitted = _submitted(headers)
     return (
         _report(headers, shape, submitted)
+        or _loop(headers)
         or _responder(headers, submitted)
         or _calendar(headers, shape)
         or _list(headers)
@@ -105,9 +121,29 @@ def _report(headers: Headers, shape: Shape, submitted: str | None) -> str | None
     local = _sender(headers).partition("@")[0]
     if local == "mailer-daemon":
         return "bounce"
-    if local == "postmaster" and (submitted or _null_path(headers)):
+    subject = (headers.text("subject") or "").lower()
+    told = submitted or _null_path(headers) or subject.startswith(BOUNCE_SUBJECTS)
+    exchange = local.startswith("microsoftexchange")
+    if (local == "postmaster" and told) or (exchange and len(local) > 40):
         return "bounce"
     return None
+
+
+def _loop(headers: Headers) -> str | None:
+    """Tell a mail that comes round again: by the mark it got here the last time, or its hops.
+
+    X-Loop with another's address is somebody's own forwarding, behind which a person may be.
+    """
+    marks = {_bare_address(value) for value in headers.all_raw("x-loop")}
+    here = {_address(headers, name) for name in ("delivered-to", "x-original-to", "to")}
+    if marks & (here - {""}) or len(headers.all_raw("received")) > MOST_HOPS:
+        return "loop"
+    return None
+
+
+def _bare_address(field: str) -> str:
+    people = read_addresses(field, limit=1)
+    return people[0].address if people else ""
 
 
 def _responder(headers: Headers, submitted: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html as entities
 from dataclasses import dataclass, field
 
@@ -9,7 +10,8 @@ from ingest.domain.mails import Attachment
 from ingest.mail.charsets import decode
 from ingest.mail.limits import LIMITS, Limits
 from ingest.mail.parts import Part
-from ingest.mail.text import clean, html_to_text, lines
+from ingest.mail.sniff import looks_like
+from ingest.mail.text import clean, html_to_parts, lines
 
 _TEXTS = frozenset({"text/plain", "text/html"})
 _LONGEST_NAME = 255  #: characters, as file systems have it
@@ -21,6 +23,7 @@ class Body:
 
     text: str = ""  #: the plain text, or the words of the HTML where there is none
     html: str = ""  #: as sent: whoever shows it sanitises it
+    quotes: tuple[tuple[int, int], ...] = ()  #: where in the text the HTML marks earlier mails
     attachments: tuple[Attachment, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -44,16 +47,32 @@ def read_body(root: Part, *, limits: Limits = LIMITS) -> Body:
     """Return text, HTML and attachments of a tree of parts."""
     reading = _Reading(limits=limits)
     pieces = _pieces(root, reading)
-    text = "\n".join(piece.plain.strip("\n") or html_to_text(piece.html) for piece in pieces)
+    text, quotes = _words(pieces)
     html = ""
     if any(piece.html for piece in pieces):
         html = "\n".join(piece.html or _as_html(piece.plain) for piece in pieces)
     return Body(
-        text=_capped(lines(text), limits.text_chars, "text", reading),
+        text=_capped(text.rstrip(), limits.text_chars, "text", reading),
         html=_capped(html, limits.html_chars, "html", reading),
+        quotes=quotes,
         attachments=tuple(reading.attachments),
         warnings=tuple(dict.fromkeys(reading.warnings)),
     )
+
+
+def _words(pieces: list[_Piece]) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """Return the words of all pieces, and where in them the HTML marks earlier mails."""
+    texts: list[str] = []
+    quotes: list[tuple[int, int]] = []
+    at = 0
+    for piece in pieces:
+        text = lines(piece.plain.strip("\n"))
+        if not text:
+            text, marked = html_to_parts(piece.html)
+            quotes += [(at + begin, at + end) for begin, end in marked]
+        texts.append(text)
+        at += len(text) + 1
+    return "\n".join(texts), tuple(quotes)
 
 
 def _pieces(part: Part, reading: _Reading) -> list[_Piece]:
@@ -65,7 +84,7 @@ def _pieces(part: Part, reading: _Reading) -> list[_Piece]:
         return pieces
     if part.type.startswith("multipart/"):
         return []
-    if part.type not in _TEXTS or part.disposition == "attachment" or _is_file(part):
+    if _is_attached(part):
         reading.attachments.append(_attachment(part))
         if part.torn:
             reading.warnings.append("an attached file is torn: its size is a guess")
@@ -74,6 +93,17 @@ def _pieces(part: Part, reading: _Reading) -> list[_Piece]:
     if not text.strip():
         return []
     return [_Piece(html=text) if part.type == "text/html" else _Piece(plain=text)]
+
+
+def attached_parts(part: Part) -> list[Part]:
+    """Return the attached parts beneath a part, in the order of `Body.attachments`."""
+    if part.children:
+        return [found for child in part.children for found in attached_parts(child)]
+    return [part] if not part.type.startswith("multipart/") and _is_attached(part) else []
+
+
+def _is_attached(part: Part) -> bool:
+    return part.type not in _TEXTS or part.disposition == "attachment" or _is_file(part)
 
 
 def _alternative(pieces: list[_Piece]) -> _Piece:
@@ -106,6 +136,8 @@ def _attachment(part: Part) -> Attachment:
         name=" ".join(clean(name).split())[:_LONGEST_NAME] or None if name else None,
         type=part.type,
         size=part.torn * 3 // 4 or len(part.content),
+        digest=None if part.torn else hashlib.sha256(part.content).hexdigest(),
+        looks=looks_like(part.content),
     )
 
 

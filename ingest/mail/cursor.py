@@ -24,19 +24,28 @@ class Cursor:
     kept: int = 0  #: mails of it that were taken so far
     recognised: int = 0  #: mails known from an earlier numbering, not read again
     renumbered: str | None = None  #: since when this numbering holds, if there was another before
+    mark: tuple[int, int, int] | None = None  #: what the folder told of itself when nothing was new
+    reached: str | None = None  #: moment of the oldest mail taken by the first import
 
     def up(self, uid: int) -> Cursor:
         """Return the cursor after all new mails up to this one were kept."""
         return replace(self, high=max(self.high, uid))
 
-    def down(self, uid: int, kept: int, recognised: int = 0) -> Cursor:
+    def down(
+        self, uid: int, kept: int, recognised: int = 0, oldest: datetime | None = None
+    ) -> Cursor:
         """Return the cursor after so many older mails, down to this one, were kept."""
         return replace(
             self,
             low=min(self.low, uid),
             kept=self.kept + kept,
             recognised=self.recognised + recognised,
+            reached=oldest.isoformat() if oldest else self.reached,
         )
+
+    def marked(self, mark: tuple[int, int, int] | None) -> Cursor:
+        """Return the cursor after all that the folder held when it told this of itself was kept."""
+        return replace(self, mark=mark)
 
     def finished(self) -> Cursor:
         """Return the cursor after the oldest mail was kept."""
@@ -92,4 +101,7 @@ def to_memory(cursor: Cursor) -> dict[str, Any]:
 
 def from_memory(plain: Mapping[str, Any]) -> Cursor:
     """Return the cursor that `to_memory` wrote."""
-    return Cursor(**plain)
+    known = dict(plain)
+    if mark := known.get("mark"):
+        known["mark"] = tuple(mark)
+    return Cursor(**known)

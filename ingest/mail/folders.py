@@ -46,6 +46,15 @@ SENT_NAMES = frozenset(
 )
 
 
+#: What they call the folder of mail that is done with. Asked only without the attribute \\Archive.
+ARCHIVE_NAMES = frozenset(
+    (
+        *("archive", "archives", "archief", "archiv", "архив", "архів", "archivo", "archivio"),
+        *("arquivo", "archiwum", "archív", "arkiv", "arkisto", "arşiv", "archívum", "arhiva"),
+    )
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
     """One folder as the server lists it."""
@@ -59,6 +68,13 @@ class Folder:
     def selectable(self) -> bool:
         """Tell whether it can hold mail at all."""
         return not self.attributes & {"\\noselect", "\\nonexistent"}
+
+
+def archives(listed: Iterable[Folder]) -> tuple[Folder, ...]:
+    """Return the folders into which a mailbox's rules may move what came in."""
+    folders = [folder for folder in listed if folder.selectable]
+    marked = tuple(folder for folder in folders if "\\archive" in folder.attributes)
+    return marked or tuple(f for f in folders if _last_part(f.name) in ARCHIVE_NAMES)
 
 
 def to_follow(listed: Iterable[Folder], chosen: Sequence[str] = ()) -> tuple[Folder, ...]:

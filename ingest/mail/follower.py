@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -20,9 +20,11 @@ import structlog
 
 from ingest.domain.mailboxes import FolderState, Mailbox, MailboxState, state_to_memory
 from ingest.keeper import KeepFailed
-from ingest.mail.cursor import Cursor
+from ingest.mail.archives import Archives
+from ingest.mail.crowd import Crowd
+from ingest.mail.cursor import Cursor, cursor_name, seen_name
 from ingest.mail.desk import Desk, desk_of, pause_name, state_name
-from ingest.mail.folders import INBOX, Folder, to_follow
+from ingest.mail.folders import INBOX, Folder, archives, to_follow
 from ingest.mail.imap import Limits, LoginRefused, Session
 from ingest.mail.imap_dial import connected
 from ingest.mail.imap_protocol import ConnectionBroken, Refused
@@ -30,7 +32,7 @@ from ingest.mail.pace import Pace, retry_after
 from ingest.mail.watch import Watch
 from storage.log import LogUnavailable
 
-__all__ = ["Desk", "Limits", "Pace", "desk_of", "follow", "pause_name", "state_name"]
+__all__ = ["Crowd", "Desk", "Limits", "Pace", "desk_of", "follow", "pause_name", "state_name"]
 
 log = structlog.get_logger()
 
@@ -54,9 +56,16 @@ async def follow(
     chance: Callable[[], float] = random.random,
     limits: Limits | None = None,
     pace: Pace | None = None,
+    crowd: Crowd | None = None,
 ) -> None:
-    """Follow one mailbox until `stop` is set; returns earlier only if the mailbox is paused."""
-    follower = _Follower(mailbox, desk, clock, on_state, chance, limits or Limits(), pace or Pace())
+    """Follow one mailbox until `stop` is set; returns earlier only if the mailbox is paused.
+
+    `crowd` is what the followers of one process share.
+    """
+    follower = _Follower(
+        *(mailbox, desk, clock, on_state, chance),
+        *(limits or Limits(), pace or Pace(), crowd or Crowd()),
+    )
     following = asyncio.ensure_future(follower.run())
     stopping = asyncio.ensure_future(stop.wait())
     try:
@@ -81,6 +90,7 @@ class _Follower:
         chance: Callable[[], float],
         limits: Limits,
         pace: Pace,
+        crowd: Crowd,
     ) -> None:
         self.mailbox = mailbox
         self.desk = desk
@@ -89,11 +99,14 @@ class _Follower:
         self.chance = chance
         self.limits = limits
         self.pace = pace
+        self.crowd = crowd
         self.state = MailboxState(mailbox=mailbox.id)
         self._written: tuple[MailboxState, float] | None = None
         self._signing_in = asyncio.Lock()
         self._refusals = 0
         self._list_at = 0.0
+        self._alone_until = 0.0
+        self._archives = Archives()
         self._refused_mails = Counter[tuple[str, int, int]]()
         self._folders: dict[str, asyncio.Task[None]] = {}
         self._group = asyncio.TaskGroup()
@@ -134,6 +147,25 @@ class _Follower:
             listed = await session.folders()
             self._list_at = now + self.pace.list_s
             self._adopt(to_follow(listed, self.mailbox.folders))
+            self._adopt([each for each in archives(listed) if await self._is_fed(session, each)])
+
+    async def _is_fed(self, session: Session, archive: Folder) -> bool:
+        """Tell whether this archive is to be followed: rules move mail there before we see it."""
+        name = cursor_name(self.mailbox.id, archive.name)
+        if archive.name in self._folders or await self.desk.recall([name]):
+            return True  # it was found out before
+        inbox = next((each for each in self.state.folders if each.folder == INBOX), None)
+        if inbox is None or not inbox.complete:
+            return False  # what is not kept yet cannot be told from what was never seen
+        try:
+            return await self._archives.fed_by_rules(session, archive, self._known, self.clock())
+        except Refused:
+            return False
+
+    async def _known(self, identities: Iterable[str]) -> Mapping[str, int]:
+        """Return the sizes of those of these mails that are kept, by identity."""
+        names = {seen_name(self.mailbox.id, each): each for each in identities}
+        return {names[name]: size for name, size in (await self.desk.recall(names)).items()}
 
     def give_up_on(self, folder: Folder, uidvalidity: int, uid: int) -> bool:
         """Count that the server refused to give this mail out; tell whether it did so for good."""
@@ -160,15 +192,37 @@ class _Follower:
                     log.exception("folder.failed", mailbox=self.mailbox.id, folder=folder.name)
             failures = 1 if loop.time() - began > self.pace.steady_s else failures + 1
             log.info("folder.lost", mailbox=self.mailbox.id, folder=folder.name, reason=reason)
-            await self._show_folder(folder, connected=False, error=reason)
+            await self._show_folder(folder, connected=False, error=reason, rate=None)
             await asyncio.sleep(retry_after(failures, self.pace, self.chance()))
 
     @asynccontextmanager
     async def _signed_in(self) -> AsyncIterator[Session]:
-        async with connected(self.mailbox, self.limits) as session:
-            async with self._signing_in:
-                await self._sign_in(session)
+        async with AsyncExitStack() as stack:
+            async with self.crowd.door(self.mailbox.host):
+                session = await stack.enter_async_context(connected(self.mailbox, self.limits))
+                async with self._signing_in:
+                    await self._sign_in(session)
             yield session
+
+    # -- help with a first import ----------------------------------------------------------
+
+    @asynccontextmanager
+    async def helping(self) -> AsyncIterator[Session]:
+        """Give a further connection; a login refused here says nothing about the password."""
+        async with AsyncExitStack() as stack:
+            async with self.crowd.door(self.mailbox.host):
+                session = await stack.enter_async_context(connected(self.mailbox, self.limits))
+                await session.sign_in(self.mailbox)
+                await session.squeeze()
+            yield session
+
+    def may_have_help(self) -> bool:
+        """Tell whether the server may be asked for further connections."""
+        return asyncio.get_running_loop().time() >= self._alone_until
+
+    def no_help(self) -> None:
+        """Note that further connections did not work out: for a while there are none."""
+        self._alone_until = asyncio.get_running_loop().time() + self.pace.alone_s
 
     async def _sign_in(self, session: Session) -> None:
         """Sign in; one connection at a time, so that a wrong password is tried only so often."""
@@ -196,7 +250,9 @@ class _Follower:
 
     # -- what others see -------------------------------------------------------------------
 
-    async def show(self, folder: Folder, cursor: Cursor) -> None:
+    async def show(
+        self, folder: Folder, cursor: Cursor, *, rate: float | None = None, rests: str | None = None
+    ) -> None:
         """Show that a folder is followed and how far it is kept."""
         await self._show_folder(
             folder,
@@ -209,6 +265,9 @@ class _Follower:
             total=cursor.total,
             complete=cursor.complete,
             alert=cursor.alert,
+            rate=round(rate, 1) if rate is not None else None,
+            rests=rests,
+            reached=datetime.fromisoformat(cursor.reached) if cursor.reached else None,
         )
 
     async def _show_folder(self, folder: Folder, **changes: Any) -> None:
@@ -237,7 +296,7 @@ class _Follower:
 
 def _gist(state: MailboxState) -> tuple[object, ...]:
     """Return what of a state is worth a write of its own: all but progress and times."""
-    folders = tuple((f.folder, f.connected, f.error, f.complete) for f in state.folders)
+    folders = tuple((f.folder, f.connected, f.error, f.complete, f.rests) for f in state.folders)
     return state.paused, state.error, folders
 
 

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from ingest.mail.folders import Folder
-from ingest.mail.imap_connection import KIB, MIB, Connection, Limits, LoginRefused, checked
+from ingest.mail.imap_connection import (
+    KIB,
+    MIB,
+    Connection,
+    Limits,
+    LoginRefused,
+    checked,
+    granted,
+)
 from ingest.mail.imap_protocol import NOISE_MAX, Asked, ConnectionBroken, Refused
 from ingest.mail.imap_words import (
     Fetched,
@@ -32,6 +40,9 @@ LIST_MAX = 4 * MIB  #: octets of a whole list of folders
 SLACK = 64 * KIB  #: octets that an answer may hold beside the mail itself
 HEADER_MAX = 1 * MIB  #: octets of a message's header that are read
 
+_BODY = "(UID BODY.PEEK[])"
+_OUTLINE = "(UID RFC822.SIZE INTERNALDATE FLAGS)"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
@@ -39,6 +50,8 @@ class Opened:
 
     uidvalidity: int
     exists: int
+    mark: tuple[int, int, int] | None = None
+    #: HIGHESTMODSEQ, UIDNEXT and count: the same again means that nothing came in; None: not told
 
 
 class Session(Connection):
@@ -86,7 +99,11 @@ class Session(Connection):
         uidvalidity = codes.get(b"UIDVALIDITY")
         if uidvalidity is None:
             raise ConnectionBroken("the server names no UIDVALIDITY for the folder")
-        return Opened(uidvalidity=uidvalidity, exists=self._protocol.exists)
+        exists = self._protocol.exists
+        modseq, uidnext = codes.get(b"HIGHESTMODSEQ"), codes.get(b"UIDNEXT")
+        told = modseq is not None and uidnext is not None
+        mark = (modseq or 0, uidnext or 0, exists) if told else None
+        return Opened(uidvalidity=uidvalidity, exists=exists, mark=mark)
 
     async def noop(self) -> None:
         """Give the server an opportunity to tell news."""
@@ -97,7 +114,7 @@ class Session(Connection):
         protocol = self._protocol
         protocol.begin(NOISE_MAX)
         protocol._idle_event.clear()
-        running = asyncio.ensure_future(protocol.execute(Asked("IDLE", protocol.new_tag())))
+        running = asyncio.ensure_future(protocol.execute(self._command("IDLE")))
         try:
             granted = asyncio.ensure_future(protocol.wait_for_idle_response())
             await self._first_of(running, granted, for_s=self._limits.patience_s)
@@ -143,7 +160,7 @@ class Session(Connection):
 
     async def outlines(self, uids: Sequence[int]) -> dict[int, Fetched]:
         """Return size, date and flags of those of these messages that still exist."""
-        return await self._fetch(uids, "(UID RFC822.SIZE INTERNALDATE FLAGS)")
+        return await self._fetch(uids, _OUTLINE)
 
     async def headers(self, uids: Sequence[int]) -> dict[int, Fetched]:
         """Return the raw headers of those of these messages that still exist."""
@@ -160,14 +177,43 @@ class Session(Connection):
         found: dict[int, bytes] = {}
         if small:
             octets = sum(each.size or 0 for each in small)
-            got = await self._fetch([each.uid for each in small], "(UID BODY.PEEK[])", octets)
-            found = {uid: each.content for uid, each in got.items() if each.content is not None}
+            command = self._fetching([each.uid for each in small], _BODY)
+            await self._run([command], allowance=self._room(octets), octets=octets)
+            found = _contents(command, {each.uid for each in small})
         for each in outlines:
             if each.size is None or each.size > most:
                 content = await self._sliced(each.uid)
                 if content is not None:
                     found[each.uid] = content
         return found
+
+    async def bodies_and_outlines(
+        self, outlines: Sequence[Fetched], then: Sequence[int]
+    ) -> tuple[dict[int, bytes], dict[int, Fetched]]:
+        """Return the bytes of these messages and the outlines of those, both asked at once.
+
+        While the server looks for the next ones, these are still on the wire.
+        """
+        most = self._limits.slice_bytes
+        together = bool(then) and bool(outlines)
+        if not together or not all(
+            each.size is not None and each.size <= most for each in outlines
+        ):
+            return await self.bodies(outlines), await self.outlines(then)
+        octets = sum(each.size or 0 for each in outlines)
+        commands = [
+            self._fetching([each.uid for each in outlines], _BODY),
+            self._fetching(then, _OUTLINE),
+        ]
+        await self._run(commands, allowance=self._room(octets) + NOISE_MAX, octets=octets)
+        asked = {each.uid for each in outlines} | set(then)
+        merged: dict[int, bytes] = {}
+        ahead: dict[int, Fetched] = {}
+        for command in commands:
+            merged.update(_contents(command, asked))
+            told = _found(command, asked)
+            ahead.update((uid, each) for uid, each in told.items() if each.size is not None)
+        return merged, ahead
 
     async def _sliced(self, uid: int) -> bytes | None:
         size, most = self._limits.slice_bytes, self._limits.mail_max_bytes
@@ -188,28 +234,48 @@ class Session(Connection):
     async def _fetch(self, uids: Sequence[int], parts: str, octets: int = 0) -> dict[int, Fetched]:
         if not uids:
             return {}
-        # Some servers state wrong sizes, so that room is left; what lies has to stop somewhere.
-        room = self._limits.mail_max_bytes + octets if octets else NOISE_MAX
-        lines = await self._ask(
-            "FETCH",
-            uid_set(uids),
-            parts,
-            prefix="UID",
-            wanted=b"FETCH",
-            allowance=room + SLACK,
-            octets=octets,
-        )
-        asked, found = set(uids), dict[int, Fetched]()
-        for answer in lines:
-            each = _read(read_fetch, answer)
-            if each is not None and each.uid in asked and not _says_less(each, found):
-                found[each.uid] = each
+        command = self._fetching(uids, parts)
+        await self._run([command], allowance=self._room(octets), octets=octets)
+        asked = set(uids)
+        found = _found(command, asked)
+        for uid, content in command.contents.items():
+            if uid in asked:
+                found[uid] = Fetched(uid=uid, content=content)
         return found
+
+    def _fetching(self, uids: Sequence[int], parts: str) -> Asked:
+        return self._command("FETCH", uid_set(uids), parts, prefix="UID", wanted=b"FETCH")
+
+    def _room(self, octets: int) -> int:
+        """Return how much may come where so much was announced.
+
+        Some servers state wrong sizes, so that room is left; what lies has to stop somewhere.
+        """
+        return (self._limits.mail_max_bytes + octets if octets else NOISE_MAX) + SLACK
+
+
+def _found(command: Asked, asked: Set[int]) -> dict[int, Fetched]:
+    """Return what a FETCH told of the messages asked for. Raises Refused."""
+    found: dict[int, Fetched] = {}
+    for answer in granted(command):
+        each = _read(read_fetch, answer)
+        if each is not None and each.uid in asked and not _says_less(each, found):
+            found[each.uid] = each
+    return found
+
+
+def _contents(command: Asked, asked: Set[int]) -> dict[int, bytes]:
+    """Return the contents that a FETCH told of the messages asked for. Raises Refused."""
+    contents = {uid: content for uid, content in command.contents.items() if uid in asked}
+    for uid, each in _found(command, asked).items():
+        if each.content is not None:
+            contents[uid] = each.content
+    return contents
 
 
 def _code(answer: Sequence[Part]) -> tuple[bytes, int | None]:
     """Return a response code that carries a number, such as UIDVALIDITY."""
-    found = re.match(rb"OK \[([A-Z]+) (\d{1,10})\]", bytes(answer[0]), re.IGNORECASE)
+    found = re.match(rb"OK \[([A-Z]+) (\d{1,19})\]", bytes(answer[0]), re.IGNORECASE)
     return (found[1].upper(), int(found[2])) if found else (b"", None)
 
 

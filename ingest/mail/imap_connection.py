@@ -7,6 +7,7 @@ unknown then. Raises ConnectionBroken, InsecureServer or Refused.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ class Limits:
     slowest_bytes_per_s: int = 50_000
     mail_max_bytes: int = 50 * MIB  #: of a larger mail only the header is kept
     slice_bytes: int = 1 * MIB  #: larger mails are read in slices of this size
+    squeeze_near: bool = False  #: compress to this very machine as well: costs more than it saves
 
 
 class Connection:
@@ -77,26 +79,44 @@ class Connection:
         replies: tuple[bytes, ...] = (),
     ) -> list[list[Part]]:
         """Run one command and return the untagged answers it wanted."""
-        protocol = self._protocol
-        protocol.begin(allowance)
-        command = Asked(
+        command = self._command(name, *args, prefix=prefix, wanted=wanted, replies=replies)
+        await self._run([command], allowance=allowance, octets=octets)
+        return granted(command)
+
+    def _command(
+        self,
+        name: str,
+        *args: str,
+        prefix: str | None = None,
+        wanted: bytes | None = None,
+        replies: tuple[bytes, ...] = (),
+    ) -> Asked:
+        return Asked(
             name,
-            protocol.new_tag(),
+            self._protocol.new_tag(),
             *args,
             prefix=prefix,
             wanted=frozenset({wanted} if wanted else ()),
             replies=replies,
         )
+
+    async def _run(
+        self, commands: Sequence[Asked], *, allowance: int = NOISE_MAX, octets: int = 0
+    ) -> None:
+        """Send these commands one behind the other and return when all have ended."""
+        protocol = self._protocol
+        protocol.begin(allowance)
         try:
             async with asyncio.timeout(self._deadline_s(octets)):
-                response = await protocol.execute(command)
+                for command in commands:
+                    protocol.start(command)
+                for command in commands:
+                    await command.wait()
         except TimeoutError:
-            raise self._out_of_patience(name) from None
+            raise self._out_of_patience(commands[0].name) from None
         except asyncio.CancelledError:
             self.close()
             raise
-        checked(name, response, command.challenges)
-        return list(answers(response.lines[:-1]))
 
     def _deadline_s(self, octets: int) -> float:
         return self._limits.patience_s + octets / self._limits.slowest_bytes_per_s
@@ -142,6 +162,25 @@ class Connection:
         self._protocol.resume_protected(protected)
         await self.learn_capabilities()
 
+    async def squeeze(self) -> bool:
+        """Have both directions compressed, where that is offered and worth it; tell whether."""
+        if not self.offers("COMPRESS=DEFLATE") or (self.is_near and not self._limits.squeeze_near):
+            return False
+        try:
+            await self._ask("COMPRESS", "DEFLATE")
+        except Refused:  # TLS does it already, or the server thinks better of it
+            return False
+        return True
+
+    @property
+    def is_near(self) -> bool:
+        """Tell whether the other end is this very machine."""
+        transport = self._protocol.transport
+        peer = transport.get_extra_info("peername") if transport else None
+        if not peer:
+            return False
+        return ipaddress.ip_address(peer[0].partition("%")[0]).is_loopback
+
     async def sign_in(self, mailbox: Mailbox) -> None:
         """Say who we are. Raises LoginRefused."""
         if self._protocol.state != "NONAUTH":
@@ -170,6 +209,13 @@ class Connection:
 
     async def _authenticate(self, mechanism: str, proof: str) -> None:
         await self._ask("AUTHENTICATE", mechanism, replies=(b64encode(proof.encode()),))
+
+
+def granted(command: Asked) -> list[list[Part]]:
+    """Return the untagged answers that a command wanted. Raises Refused."""
+    response = command.response
+    checked(command.name, response, command.challenges)
+    return list(answers(response.lines[:-1]))
 
 
 def checked(name: str, response: Response, challenges: Sequence[bytes] = ()) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -42,7 +41,7 @@ async def _dial(mailbox: Mailbox, limits: Limits) -> Session:
             )
             greeting = await protocol.greeting
         if mailbox.tls is Tls.NONE:
-            _refuse_strangers(protocol)
+            _refuse_strangers(session)
         await _welcome(session, greeting, mailbox, context)
     except TimeoutError:
         session.close()
@@ -65,11 +64,9 @@ def _context(ca_file: str | None, changed_at: int) -> ssl.SSLContext:
     return ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca_file)
 
 
-def _refuse_strangers(protocol: CarefulProtocol) -> None:
+def _refuse_strangers(session: Session) -> None:
     """Raise InsecureServer unless the other end of the plain connection is this machine."""
-    assert protocol.transport is not None
-    peer = protocol.transport.get_extra_info("peername")
-    if not peer or not ipaddress.ip_address(peer[0].partition("%")[0]).is_loopback:
+    if not session.is_near:
         raise InsecureServer("tls = none is allowed only to a server on this machine")
 
 

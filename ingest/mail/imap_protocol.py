@@ -3,16 +3,21 @@
 aioimaplib 2.0.3 recurses once per line, formats every chunk for its log, cuts "* " out of subjects,
 counts parentheses in them, and lets commands hang when the connection is gone. Its commands, tags
 and table of states are used as they are; everything that reads is replaced here. One task owns a
-connection, and one command runs at a time.
+connection. It may send several commands at once; the server answers them in their order.
+
+The path of a mail's octets is kept short, because a first import is measured by it: a message that
+lies whole in one chunk is cut out of it in one step; everything else is read line by line.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 
 from aioimaplib import aioimaplib  # type: ignore[import-untyped]
 
+from ingest.mail.imap_squeeze import BadStream, Squeezed
 from ingest.mail.imap_words import Part
 
 LINE_MAX = 64 * 1024  #: octets of one line; a longer one ends the connection
@@ -21,6 +26,10 @@ NOISE_MAX = 1024 * 1024  #: octets that may come beside what was asked for
 _LITERAL = re.compile(rb"~?\{(\d{1,18})\}$")
 _STATUS = re.compile(rb"\* (?:OK|NO|BAD|BYE|PREAUTH)\b", re.IGNORECASE)
 _TAGGED = re.compile(rb"([A-Z0-9]+) (OK|NO|BAD)(?: (.*))?$", re.IGNORECASE | re.DOTALL)
+_MESSAGE = re.compile(
+    rb"\* \d{1,10} FETCH \(UID (\d{1,10}) BODY\[(?:HEADER)?\](?:<0>)? \{(\d{1,10})\}\r\n",
+    re.IGNORECASE,
+)
 _UNTAGGED = re.compile(rb"(?:(\d{1,10}) )?([A-Za-z]+)")
 
 
@@ -58,6 +67,12 @@ class Asked(aioimaplib.Command):  # type: ignore[misc]
         self.wanted = wanted
         self.replies = list(replies)  #: lines for the server's continuation requests, in order
         self.challenges: list[bytes] = []
+        self.contents: dict[int, bytes] = {}  #: of a FETCH: messages that came in one piece, by UID
+
+    def append_to_resp(self, line: Part, result: str = "Pending") -> None:
+        """Take a line of the answer; unlike the library's, no timer is set again for each."""
+        self._resp_result = result
+        self._resp_lines.append(line)
 
     def fail(self, error: Exception) -> None:
         """End the wait for an answer with this error."""
@@ -71,19 +86,21 @@ class CarefulProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self.transport: asyncio.Transport | None = None
-        self.pending_sync_command: Asked | None = None
         self.capabilities: set[str] = set()
         self.greeting: asyncio.Future[bytes] = loop.create_future()
         self.notice = asyncio.Event()  #: the server said something about the open folder
         self.broken: ConnectionBroken | None = None
         self.exists = 0  #: messages in the open folder, as far as the server told
         self.allowance = NOISE_MAX  #: octets that may come until the next command
+        self._asked: deque[Asked] = deque()  #: commands without an end yet, in their order
         self._taken = 0
-        self._buffer = bytearray()
+        self._rest = b""  #: of the last chunk, not read yet
         self._parts: list[Part] = []  #: of the answer that is being read
-        self._literal = bytearray()
+        self._pieces: list[bytes] = []  #: of the literal that is being read
         self._missing = 0
         self._holding = False  #: STARTTLS was granted: nothing more may be read in the clear
+        self._granted = False  #: COMPRESS was granted in the line read last
+        self._squeezed: Squeezed | None = None
 
     # -- what the event loop calls ---------------------------------------------------------
 
@@ -91,15 +108,12 @@ class CarefulProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         """Take a chunk from the wire."""
         if self.broken:
             return
-        self._taken += len(data)
-        if self._taken > self.allowance:
-            self.give_up(ConnectionBroken("the server sends more than was asked for"))
-            return
-        self._buffer += data
         try:
-            self._read()
+            self._open(data)
         except ConnectionBroken as error:
             self.give_up(error)
+        except BadStream as error:
+            self.give_up(ConnectionBroken(str(error)))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail whatever waits, at once."""
@@ -108,32 +122,45 @@ class CarefulProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
 
     # -- what a session calls ------------------------------------------------------------
 
+    async def execute(self, command: Asked, scrub: str | None = None) -> aioimaplib.Response:
+        """Send one command and return its answer."""
+        self.start(command)
+        await command.wait()
+        return command.response
+
+    def start(self, command: Asked) -> None:
+        """Send one command behind those that run; its answer comes after theirs."""
+        if self.broken:
+            raise self.broken
+        if self.state not in aioimaplib.Commands.get(command.name).valid_states:
+            raise ConnectionBroken(f"{command.name} cannot be asked now")
+        self._asked.append(command)
+        self.send(str(command))
+
     def send(self, line: str, scrub: str | None = None) -> None:
         """Write one line. Unlike the library's, it never shows the line to a log."""
-        if self.transport is not None and not self.broken:
-            self.transport.write(line.encode("utf-8", "surrogateescape") + b"\r\n")
+        self._write(line.encode("utf-8", "surrogateescape") + b"\r\n")
 
     def begin(self, allowance: int) -> None:
         """Start counting octets anew, with this many allowed. Raises ConnectionBroken."""
         if self.broken:
             raise self.broken
         self.allowance = allowance
-        self._taken = len(self._buffer)
+        self._taken = len(self._rest)
 
     def give_up(self, error: ConnectionBroken) -> None:
         """Drop the connection and fail everything that waits for it."""
         if self.broken:
             return
         self.broken = error
-        self._buffer.clear()
-        self._parts, self._literal = [], bytearray()
+        self._rest, self._parts, self._pieces = b"", [], []
         if self.transport is not None:
             self.transport.abort()
         if not self.greeting.done():
             self.greeting.set_exception(error)
             self.greeting.exception()  # somebody looked: no warning if nobody waits any more
-        if self._running is not None:
-            self._running.fail(error)
+        for command in self._asked:
+            command.fail(error)
         self._idle_event.set()
 
     def resume_protected(self, transport: asyncio.Transport) -> None:
@@ -146,36 +173,78 @@ class CarefulProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
 
     @property
     def _running(self) -> Asked | None:
-        if self.pending_sync_command is not None:
-            return self.pending_sync_command
-        return next(iter(self.pending_async_commands.values()), None)
+        return self._asked[0] if self._asked else None
 
-    def _read(self) -> None:
-        buffer, at = self._buffer, 0
-        while not self._holding and not self.broken:
+    def _write(self, data: bytes) -> None:
+        if self.transport is not None and not self.broken:
+            self.transport.write(self._squeezed.closed(data) if self._squeezed else data)
+
+    def _open(self, data: bytes) -> None:
+        if self._squeezed is None:
+            self._take(data)
+            return
+        for plain in self._squeezed.opened(data):
+            self._take(plain)
+            if self.broken:  # what is left of a bomb is never looked at
+                return
+
+    def _take(self, data: bytes) -> None:
+        self._taken += len(data)
+        if self._taken > self.allowance:
+            raise ConnectionBroken("the server sends more than was asked for")
+        if self._rest:
+            data, self._rest = self._rest + data, b""
+        at = self._read(data)
+        if at < len(data) and not self.broken:
+            self._rest = data[at:] if at else data
+        if self._holding and self._rest:
+            raise InsecureServer("the server sent text between STARTTLS and the TLS handshake")
+        if self._granted:
+            self._granted, self._squeezed = False, Squeezed()
+            rest, self._rest = self._rest, b""
+            self._open(rest)
+
+    def _read(self, data: bytes) -> int:
+        """Read what can be read of a chunk; return where the rest begins."""
+        at = 0
+        while at < len(data) and not self._holding and not self.broken:
             if self._missing:
-                piece = buffer[at : at + self._missing]
-                self._literal += piece
+                piece = data[at : at + self._missing]
+                self._pieces.append(piece)
                 self._missing -= len(piece)
                 at += len(piece)
-                if self._missing:
-                    break
-                self._end_literal()
+                if not self._missing:
+                    at = self._end_literal(data, at)
                 continue
-            end = buffer.find(b"\r\n", at)
-            if (end if end >= 0 else len(buffer)) - at > LINE_MAX:
+            if not self._parts and (after := self._whole_message(data, at)):
+                at = after
+                continue
+            end = data.find(b"\r\n", at)
+            if (end if end >= 0 else len(data)) - at > LINE_MAX:
                 raise ConnectionBroken(f"the server sent a line longer than {LINE_MAX} octets")
             if end < 0:
                 break
-            line, at = bytes(buffer[at:end]), end + 2
+            line, at = data[at:end], end + 2
             self._line(line)
-        del buffer[:at]
-        if self._holding and buffer:
-            raise InsecureServer("the server sent text between STARTTLS and the TLS handshake")
+            if self._granted:
+                break  # what is behind it is compressed
+        return at
+
+    def _whole_message(self, data: bytes, at: int) -> int:
+        """Cut out a message that lies whole in this chunk; return what is behind it, or 0."""
+        found = _MESSAGE.match(data, at)
+        if found is None or not self._asked or b"FETCH" not in self._asked[0].wanted:
+            return 0
+        start = found.end()
+        end = start + int(found[2])
+        if data[end : end + 3] != b")\r\n":
+            return 0
+        self._asked[0].contents[int(found[1])] = data[start:end]
+        return end + 3
 
     def _line(self, line: bytes) -> None:
         self._parts.append(line)
-        announced = _LITERAL.search(line)
+        announced = _LITERAL.search(line) if line.endswith(b"}") else None
         first = self._parts[0]
         if announced and first.startswith(b"* ") and not _STATUS.match(first):
             size = int(announced[1])
@@ -183,14 +252,22 @@ class CarefulProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
                 raise ConnectionBroken(f"the server announced {size} octets, more than asked for")
             self._missing = size
             if not size:
-                self._end_literal()
+                self._parts.append(bytearray())
             return
         parts, self._parts = self._parts, []
         self._answer(parts)
 
-    def _end_literal(self) -> None:
-        self._parts.append(self._literal)
-        self._literal = bytearray()
+    def _end_literal(self, data: bytes, at: int) -> int:
+        """Take the literal that ends here; return where reading goes on."""
+        literal, self._pieces = b"".join(self._pieces), []
+        if len(self._parts) == 1 and data[at : at + 3] == b")\r\n":
+            found = _MESSAGE.match(self._parts[0] + b"\r\n")
+            if found and self._asked and b"FETCH" in self._asked[0].wanted:
+                self._asked[0].contents[int(found[1])] = literal
+                self._parts = []
+                return at + 3
+        self._parts.append(bytearray(literal))
+        return at
 
     def _answer(self, parts: list[Part]) -> None:
         first = bytes(parts[0])
@@ -229,21 +306,18 @@ class CarefulProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             return
         if running.name == "IDLE":
             self._idle_event.set()
-        elif running.name == "AUTHENTICATE" and self.transport is not None:
+        elif running.name == "AUTHENTICATE":
             # An error is told as one more challenge, which an empty line ends (RFC 7628).
             running.challenges.append(challenge)
-            reply = running.replies.pop(0) if running.replies else b""
-            self.transport.write(reply + b"\r\n")
+            self._write((running.replies.pop(0) if running.replies else b"") + b"\r\n")
 
     def _done(self, tag: bytes, result: bytes, text: bytes) -> None:
         running = self._running
         if running is None or running.tag.encode() != tag:
             raise ConnectionBroken("the server answered a command that was never sent")
-        if self.pending_sync_command is running:
-            self.pending_sync_command = None
-        else:
-            self.pending_async_commands.clear()
+        self._asked.popleft()
         if running.name == "STARTTLS" and result.upper() == b"OK" and self.transport is not None:
             self.transport.pause_reading()
             self._holding = True
+        self._granted = running.name == "COMPRESS" and result.upper() == b"OK"
         running.close(text, result.upper().decode())

@@ -26,6 +26,12 @@ _TOKEN = re.compile(
 _INTERNAL_DATE = re.compile(
     rb"\s*(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)$"
 )
+#: What nearly all servers answer where sizes, dates and flags were asked for.
+_OUTLINE = re.compile(
+    rb"\d{1,10} FETCH \((?:(?:UID (\d{1,10})|RFC822\.SIZE (\d{1,18})|"
+    rb'INTERNALDATE "([^"]{26})"|FLAGS \(([^()"\[{]*)\))(?: |(?=\)$)))+\)$',
+    re.IGNORECASE,
+)
 _MONTHS = b"jan feb mar apr may jun jul aug sep oct nov dec".split()
 
 
@@ -121,6 +127,9 @@ class Fetched:
 
 def read_fetch(parts: Sequence[Part]) -> Fetched | None:
     """Return what a FETCH answer says, or None if it names no UID (another session's news)."""
+    outline = _OUTLINE.match(parts[0]) if len(parts) == 1 else None
+    if outline:
+        return _outline(outline)
     found = tokens(parts)
     if len(found) < 3 or not isinstance(found[2], list):
         raise Unparsable("a FETCH answer holds no list")
@@ -140,6 +149,18 @@ def read_fetch(parts: Sequence[Part]) -> Fetched | None:
         internal_date=read_internal_date(date) if isinstance(date, bytes) else None,
         flags=_flags(flags),
         content=_content(content) if b"CONTENT" in said else None,
+    )
+
+
+def _outline(found: re.Match[bytes]) -> Fetched | None:
+    uid, size, date, flags = found.groups()
+    if uid is None:
+        return None
+    return Fetched(
+        uid=int(uid),
+        size=int(size) if size else None,
+        internal_date=read_internal_date(date) if date else None,
+        flags=tuple(flag.decode("ascii", "replace") for flag in flags.split()) if flags else (),
     )
 
 

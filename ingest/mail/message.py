@@ -10,20 +10,26 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ingest.domain.deliveries import UnreadableDelivery
-from ingest.domain.mails import Mail, MailAddress
+from ingest.domain.mails import Mail, MailAddress, PassageKind
 from ingest.mail.automatic import Shape, why_automatic
 from ingest.mail.body import Body, read_body
+from ingest.mail.bounces import failed_recipients
 from ingest.mail.charsets import decode
 from ingest.mail.dates import read_date, received_at
+from ingest.mail.forwarded import prefix_of, senders_attached, senders_within
 from ingest.mail.headers import ESSENTIAL, Headers, split
 from ingest.mail.identity import identity_of
 from ingest.mail.limits import LIMITS, Limits
 from ingest.mail.participants import read_addresses
 from ingest.mail.parts import Part, UnreadBody, read_parts
+from ingest.mail.passages import part
+from ingest.mail.signatures import name_in, numbers_written
 from ingest.mail.text import clean
 from ingest.mail.threads import message_id, message_ids
+from ingest.mail.webform import form_fields
 
 _LONGEST_SUBJECT = 2_000  #: characters
+_STATUS_REPORTS = ("message/delivery-status", "message/global-delivery-status")
 
 
 def parse(raw: bytes, *, limits: Limits = LIMITS) -> Mail:
@@ -41,6 +47,7 @@ def parse(raw: bytes, *, limits: Limits = LIMITS) -> Mail:
     body = read_body(root, limits=limits)
     identity = identity_of(headers, raw[start:] if "message-id" not in headers else b"")
     mail = _mail(headers, body, root, limits, identity=identity or "")
+    mail = _understood(mail, body, root, headers)
     return replace(
         mail,
         warnings=tuple(dict.fromkeys((*headers.broken, *warnings, *body.warnings))),
@@ -110,6 +117,27 @@ def _mail(headers: Headers, body: Body, root: Part, limits: Limits, *, identity:
         html=body.html,
         attachments=body.attachments,
         automatic=why_automatic(headers, _shape(root)),
+    )
+
+
+def _understood(mail: Mail, body: Body, root: Part, headers: Headers) -> Mail:
+    """Return the mail with its text parted, and what the parts say."""
+    sender = mail.from_.name if mail.from_ else None
+    answers = prefix_of(mail.subject) is not None or mail.in_reply_to is not None
+    mail = replace(
+        mail, passages=part(mail.text, quotes=body.quotes, answers=answers, sender=sender)
+    )
+    if mail.automatic == "bounce":
+        report = next((it.content for it in root.walk() if it.type in _STATUS_REPORTS), None)
+        return replace(mail, failed=failed_recipients(headers, report, mail.text))
+    signature = mail.passage(PassageKind.SIGNATURE)
+    attached = (it.content for it in root.walk() if it.type == "message/rfc822")
+    return replace(
+        mail,
+        forwarded=senders_within(mail.text, mail.subject) or senders_attached(attached),
+        signed=name_in(signature, sender) if signature else None,
+        phones=numbers_written(signature) if signature else (),
+        form_fields=form_fields(mail.text) if "@" in mail.text else (),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from ingest.domain.mails import Mail, MailAddress
@@ -25,6 +26,13 @@ def as_json(mail: Mail) -> dict[str, Any]:
             {"name": file.name, "type": file.type, "size": file.size} for file in mail.attachments
         ],
         "automatic": mail.automatic,
+        "new_text": mail.new_text,
+        "quoted": mail.quoted,
+        "signature": mail.signature,
+        "signed": mail.signed,
+        "phones": list(mail.phones),
+        "forwarded": [asdict(it) for it in mail.forwarded],
+        "failed": [asdict(it) for it in mail.failed],
         "opaque": mail.opaque,
         "warnings": list(mail.warnings),
     }

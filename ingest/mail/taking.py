@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from ingest.domain.deliveries import NewDelivery
 from ingest.mail.cursor import seen_name
 from ingest.mail.folders import Folder
-from ingest.mail.imap import Limits, Session
+from ingest.mail.imap import HEADER_MAX, Limits, Session
 from ingest.mail.imap_protocol import Refused
 from ingest.mail.imap_words import Fetched
 from ingest.mail.message import header_identity
@@ -26,6 +26,7 @@ class Place:
     folder: Folder
     uidvalidity: int
     received_at: datetime
+    imported: bool = False  #: they lay there before the mailbox was followed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,22 @@ class Batch:
     deliveries: tuple[NewDelivery, ...]
     seen: Mapping[str, int]  #: memory: identities of the mails kept, with their sizes
     recognised: int
+    newest: datetime | None = None  #: when the newest of them came in, as the server says
+    outlined: Mapping[int, Fetched] = field(default_factory=dict)  #: of all that was asked
+    ahead: Mapping[int, Fetched] | None = None  #: outlines of what was wanted next, if they came
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Return several batches, one behind the other, as one."""
+    if len(batches) == 1:
+        return batches[0]
+    return Batch(
+        covered=tuple(uid for batch in batches for uid in batch.covered),
+        deliveries=tuple(new for batch in batches for new in batch.deliveries),
+        seen={name: size for batch in batches for name, size in batch.seen.items()},
+        recognised=sum(batch.recognised for batch in batches),
+        newest=batches[-1].newest,
+    )
 
 
 Known = Callable[[Iterable[str]], Awaitable[Mapping[str, int]]]
@@ -64,18 +81,26 @@ async def take(
     most_bytes: int,
     known: Known | None = None,
     give_up_on: GiveUpOn = lambda uid: True,
+    outlined: Mapping[int, Fetched] | None = None,
+    then: Sequence[int] = (),
 ) -> Batch:
     """Read these messages in this order, as many as fit; what was expunged meanwhile is skipped.
 
     With `known` their headers are looked at first, and mails held already are not read again.
-    Raises Refused for a mail that the server will not give out, until `give_up_on` says that
-    this is for good; then as much of it is kept as can be had.
+    `outlined` is what is known of their sizes from before; the outlines of `then` are asked
+    together with the messages. Raises Refused for a mail that the server will not give out, until
+    `give_up_on` says that this is for good; then as much of it is kept as can be had.
     """
-    outlined = await _outlines(session, uids, give_up_on)
+    if outlined is None:
+        outlined = await _outlines(session, uids, give_up_on)
+    elif missing := [uid for uid in uids if uid not in outlined]:
+        # What was asked together with something else and did not come is asked for again, alone:
+        # only then is it taken for expunged.
+        outlined = {**outlined, **await _outlines(session, missing, give_up_on)}
     covered, outlines = _fitting(uids, outlined, limits, most_bytes)
     recognised = await _recognise(session, outlines, known) if known else {}
     anew = [each for each in outlines if each.uid not in recognised]
-    messages = await _read(session, anew, limits, give_up_on)
+    messages, ahead = await _read(session, anew, limits, give_up_on, then)
     messages.update(
         (each.uid, Message(outline=each, raw=b"", known=recognised[each.uid]))
         for each in outlines
@@ -83,8 +108,15 @@ async def take(
     )
     ordered = [messages[uid] for uid in covered if uid in messages]
     deliveries, seen = await asyncio.to_thread(_deliveries, place, ordered)
+    moments = [each.internal_date for each in outlines if each.internal_date is not None]
     return Batch(
-        covered=tuple(covered), deliveries=deliveries, seen=seen, recognised=len(recognised)
+        covered=tuple(covered),
+        deliveries=deliveries,
+        seen=seen,
+        recognised=len(recognised),
+        newest=max(moments, default=None),
+        outlined=outlined,
+        ahead=ahead,
     )
 
 
@@ -126,7 +158,7 @@ async def _recognise(session: Session, outlines: Sequence[Fetched], known: Known
     """Return the identities of those messages that this mailbox holds already, by UID."""
     headers = await session.headers([each.uid for each in outlines])
     identities = await asyncio.to_thread(
-        lambda: {uid: _identity(each.content or b"") for uid, each in headers.items()}
+        lambda: {uid: identity_by_header(each.content or b"") for uid, each in headers.items()}
     )
     sizes = await known({identity for identity in identities.values() if identity})
     return {
@@ -137,20 +169,35 @@ async def _recognise(session: Session, outlines: Sequence[Fetched], known: Known
 
 
 async def _read(
-    session: Session, outlines: Sequence[Fetched], limits: Limits, give_up_on: GiveUpOn
-) -> dict[int, Message]:
-    """Read messages together; where the server refuses, one by one, so that one cannot block."""
+    session: Session,
+    outlines: Sequence[Fetched],
+    limits: Limits,
+    give_up_on: GiveUpOn,
+    then: Sequence[int] = (),
+) -> tuple[dict[int, Message], dict[int, Fetched] | None]:
+    """Read messages together; where the server refuses, one by one, so that one cannot block.
+
+    Also returns the outlines of `then`, or None if they did not come.
+    """
     fitting = [each for each in outlines if (each.size or 0) <= limits.mail_max_bytes]
+    ahead: dict[int, Fetched] | None = None
     try:
-        bodies = await session.bodies(fitting)
+        if then:
+            bodies, ahead = await session.bodies_and_outlines(fitting, then)
+        else:
+            bodies = await session.bodies(fitting)
+        # What was there a moment ago and does not come is asked for once more: only then is it
+        # taken for expunged.
+        bodies |= await session.bodies([each for each in fitting if each.uid not in bodies])
     except Refused:
-        if len(outlines) > 1:
+        if len(outlines) > 1 or then:
             alone = [await _read(session, [each], limits, give_up_on) for each in outlines]
-            return {uid: message for found in alone for uid, message in found.items()}
+            return {uid: message for found, _ in alone for uid, message in found.items()}, None
         [outline] = fitting
         if not give_up_on(outline.uid):
             raise
-        return await _headers_only(session, outline, "the mail server refuses to give it out")
+        refused = "the mail server refuses to give it out"
+        return await _headers_only(session, outline, refused), None
     found = {
         each.uid: Message(outline=each, raw=bodies[each.uid])
         for each in fitting
@@ -160,7 +207,7 @@ async def _read(
         if each not in fitting:
             reason = f"it is larger than {limits.mail_max_bytes} octets"
             found.update(await _headers_only(session, each, reason))
-    return found
+    return found, ahead
 
 
 async def _headers_only(session: Session, outline: Fetched, reason: str) -> dict[int, Message]:
@@ -178,7 +225,7 @@ def _deliveries(
 ) -> tuple[tuple[NewDelivery, ...], dict[str, int]]:
     seen: dict[str, int] = {}
     for message in messages:
-        identity = message.known or _identity(message.raw)
+        identity = message.known or identity_by_header(message.raw)
         if identity and message.outline.size is not None:
             seen[seen_name(place.mailbox, identity)] = message.outline.size
     return tuple(_delivery(place, message) for message in messages), seen
@@ -198,6 +245,8 @@ def _delivery(place: Place, message: Message) -> NewDelivery:
         "size": outline.size,
         "flags": list(outline.flags),
     }
+    if place.imported:
+        head["imported"] = True
     if message.known:
         head["resighted"] = message.known
     if message.missing:
@@ -211,9 +260,10 @@ def _delivery(place: Place, message: Message) -> NewDelivery:
     )
 
 
-def _identity(raw: bytes) -> str | None:
+def identity_by_header(raw: bytes) -> str | None:
     """Return the identity that a header gives; None: only the whole mail can tell."""
+    end = raw.find(b"\r\n\r\n", 0, HEADER_MAX)
     try:
-        return header_identity(raw)
+        return header_identity(raw if end < 0 else raw[: end + 4])
     except Exception:  # a header must never stop a mailbox; the reader will say what is wrong
         return None

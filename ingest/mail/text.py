@@ -5,6 +5,8 @@ from __future__ import annotations
 import html as entities
 import re
 
+from ingest.mail.quoting_html import Quoting
+
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _SPACES = re.compile(r"[ \t\r\n\f\u00a0\u200b\ufeff]+")
 
@@ -39,6 +41,8 @@ class _Words:
     def __init__(self) -> None:
         self.pieces: list[str] = []
         self.ends = 2
+        self.quoting = Quoting()
+        self.marks: list[int] = []  #: how many pieces came before a quote's begin or end
 
     def add(self, text: str) -> None:
         text = _SPACES.sub(" ", text)
@@ -60,6 +64,11 @@ def html_to_text(html: str) -> str:
     No parser of HTML: one pass over the tags. It serves matching and reading; the page
     shows the sanitised HTML itself.
     """
+    return html_to_parts(html)[0]
+
+
+def html_to_parts(html: str) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """Return the words of an HTML body, and from where to where in them earlier mails stand."""
     words = _Words()
     at, size = 0, len(html)
     missing: set[str] = set()  # ends that do not come any more: searched for once
@@ -71,7 +80,48 @@ def html_to_text(html: str) -> str:
         if opening < size:
             opening = _past_tag(html, opening, words, missing)
         at = opening
-    return "\n".join(line.rstrip() for line in "".join(words.pieces).split("\n")).strip()
+    return _tidied(words)
+
+
+def _tidied(words: _Words) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """Return the text without spaces before line ends, and the quotes' places in it."""
+    raw = "".join(words.pieces)
+    text = "\n".join(line.rstrip() for line in raw.split("\n")).strip()
+    if not words.marks:
+        return text, ()
+    marks = [*words.marks, len(words.pieces)]
+    places, at = [], 0
+    for begin, end in zip(marks[::2], marks[1::2], strict=False):
+        before = sum(map(_letters, words.pieces[at:begin]))
+        within = sum(map(_letters, words.pieces[begin:end]))
+        at = end
+        places.append((before, within))
+    return text, tuple(_found(text, places))
+
+
+def _letters(piece: str) -> int:
+    return len("".join(piece.split()))
+
+
+def _found(text: str, places: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return where in the text runs of so many letters stand: what is tidied keeps its letters."""
+    found, at = [], 0
+    for before, within in places:
+        begin = _after(text, at, before)
+        while begin < len(text) and text[begin].isspace():
+            begin += 1
+        at = _after(text, begin, within)
+        if within:
+            found.append((begin, at))
+    return found
+
+
+def _after(text: str, at: int, letters: int) -> int:
+    """Return the place behind so many letters."""
+    while letters and at < len(text):
+        letters -= not text[at].isspace()
+        at += 1
+    return at
 
 
 def _past_tag(html: str, at: int, words: _Words, missing: set[str]) -> int:
@@ -85,6 +135,8 @@ def _past_tag(html: str, at: int, words: _Words, missing: set[str]) -> int:
         words.add("<")
         return at + 1
     name, opens = found[1].lower(), html[at + 1] != "/"
+    if words.quoting.turns(name, html[found.end() : found.end() + 600] if opens else None):
+        words.marks.append(len(words.pieces))
     if name == "br":
         words.end_line(min(words.ends + 1, 2))
     elif name in _PARAGRAPHS:

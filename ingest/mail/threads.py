@@ -1,10 +1,12 @@
-"""Message ids: the one a mail has, and those that it answers."""
+"""Threads: the id a mail has, those that it answers, and, without any, what its subject says."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from ingest.domain.mails import Mail
+from ingest.mail.quote_words import REPLY_PREFIXES
 
 LONGEST = 998  #: characters of one id, as of one line in RFC 5322
 
@@ -40,3 +42,52 @@ def thread_ids(mail: Mail) -> tuple[str, ...]:
     nearest = (*(message_ids(mail.in_reply_to and f"<{mail.in_reply_to}>")),)
     ids = dict.fromkeys((*nearest, *reversed(mail.references)))
     return tuple(one for one in ids if one != mail.message_id)
+
+
+# By subject ------------------------------------------------------------------------------------
+
+#: Before the name of a thread that has no ids; no message id holds a space.
+SUBJECT = "subject "
+ANSWERS_SUBJECT = "re "
+
+_SHORTEST = 4  #: letters and digits of a subject that tells anything
+_MOST_PEOPLE = 20
+_PREFIXES = 8
+
+
+def subject_of(text: str) -> tuple[str, bool]:
+    """Return a subject without what answers put before it, folded, and whether it had that."""
+    text = " ".join(text[:200].casefold().split())
+    answer = False
+    for _ in range(_PREFIXES):
+        head, colon, behind = text.partition(":")
+        word = re.sub(r"\s?[\[(]\d{1,3}[\])]$|\^\d{1,3}$", "", head).strip(". ")
+        if not colon or word not in REPLY_PREFIXES:
+            break
+        text, answer = behind.strip(), True
+    return text, answer
+
+
+def subject_names(mail: Mail, people: Iterable[str]) -> tuple[str, ...]:
+    """Return what a mail without any ids may be known by to others without, for each of the people.
+
+    `people`: the contact points of the other side. An answer (Re:, AW:, Antw:, Отв:) names what it
+    answers, so that a letter of the same subject closes nothing by itself.
+    """
+    if mail.in_reply_to or mail.references:
+        return ()
+    subject, answer = subject_of(mail.subject)
+    if sum(map(str.isalnum, subject)) < _SHORTEST:
+        return ()
+    names = [f"{SUBJECT}{person} {subject}" for person in sorted(set(people))[:_MOST_PEOPLE]]
+    return tuple(f"{ANSWERS_SUBJECT}{name}" for name in names) if answer else tuple(names)
+
+
+def is_by_subject(name: str) -> bool:
+    """Tell whether a thread's name is one of `subject_names`."""
+    return name.startswith((SUBJECT, f"{ANSWERS_SUBJECT}{SUBJECT}"))
+
+
+def named_subject(name: str) -> str:
+    """Return the name by which both a letter and its answer are known."""
+    return name.removeprefix(ANSWERS_SUBJECT) if is_by_subject(name) else name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from functools import partial
 from typing import NoReturn, Protocol
@@ -13,17 +14,18 @@ import structlog
 from ingest.domain.mailboxes import Mailbox
 from ingest.keeper import KeepFailed
 from ingest.mail import cursor as cursors
+from ingest.mail.crowd import Crowd
 from ingest.mail.cursor import Cursor, cursor_name, seen_name
 from ingest.mail.desk import Desk
+from ingest.mail.first_import import WINDOW, FirstImport
 from ingest.mail.folders import INBOX, Folder
 from ingest.mail.imap import Limits, Opened, Session
 from ingest.mail.imap_protocol import Refused
+from ingest.mail.imap_words import Fetched
 from ingest.mail.pace import Pace
 from ingest.mail.taking import Batch, Known, Place, take
 
 log = structlog.get_logger()
-
-WINDOW = 5_000  #: messages whose UIDs are listed at once
 
 
 class Host(Protocol):
@@ -34,15 +36,27 @@ class Host(Protocol):
     clock: Callable[[], datetime]
     limits: Limits
     pace: Pace
+    crowd: Crowd
 
     async def look_for_folders(self, session: Session) -> None:
         """Begin to follow the folders that should be followed."""
 
-    async def show(self, folder: Folder, cursor: Cursor) -> None:
+    async def show(
+        self, folder: Folder, cursor: Cursor, *, rate: float | None, rests: str | None
+    ) -> None:
         """Show that a folder is followed and how far it is kept."""
 
     def give_up_on(self, folder: Folder, uidvalidity: int, uid: int) -> bool:
         """Tell whether the server refused to give out this mail for good."""
+
+    def helping(self) -> AbstractAsyncContextManager[Session]:
+        """Give a further connection that is signed in."""
+
+    def may_have_help(self) -> bool:
+        """Tell whether the server may be asked for further connections."""
+
+    def no_help(self) -> None:
+        """Note that further connections did not work out."""
 
 
 class Watch:
@@ -53,64 +67,104 @@ class Watch:
         self.session = session
         self.folder = folder
         self.pace = follower.pace
-        self.older: list[int] = []  #: UIDs below the cursor, newest first
-        self.older_from = 0  #: sequence number up to which they are still to be listed
+        self.cursor = Cursor(uidvalidity=0, low=1, high=0)
         self.idle_refused = False
         self.name = cursor_name(follower.mailbox.id, folder.name)
+        self._keeping = asyncio.Lock()  #: whoever moves the cursor holds it
+        self.first_import = FirstImport(self)
+        self._trusted_at: float | None = None
 
     async def watch(self) -> NoReturn:
-        """Keep what is new, then a batch of what is old, else wait; again and again."""
-        cursor = await self._open()
-        while True:
-            cursor = await self._take_new(cursor)
-            await self.follower.show(self.folder, cursor)
-            if not cursor.complete:
-                cursor = await self._import(cursor)
-                await self.session.noop()
-            elif not await self._wait():
-                cursor = await self._open()
+        """Keep what is new, then a part of what is old, else wait; again and again."""
+        try:
+            await self._open()
+            while True:
+                if not self.cursor.complete:
+                    await self.first_import.advance()
+                    await self._take_new()
+                elif await self.wait(self.pace.poll_s):
+                    await self._take_new()
+                else:
+                    await self._open()
+        finally:
+            self.follower.crowd.turns.leave(self)
+            await self.first_import.end_shared()
 
-    async def _open(self) -> Cursor:
+    async def _open(self) -> None:
+        """Open the folder and learn what is new in it, if only from what it says of itself."""
         if self.folder.name == INBOX:
             await self.follower.look_for_folders(self.session)
         opened = await self.session.open(self.folder.wire_name)
-        self.older, self.older_from = [], opened.exists
         remembered = (await self.follower.desk.recall([self.name])).get(self.name)
-        cursor = cursors.begin(
+        last = cursors.from_memory(remembered) if remembered else None
+        if last is not None and self._is_as_it_was(last, opened):
+            self.cursor = last
+            await self.show()
+            return
+        self.cursor = cursors.begin(
             remembered,
             uidvalidity=opened.uidvalidity,
             top=await self._top(opened),
             exists=opened.exists,
             now=self.follower.clock(),
         )
-        if remembered and remembered["uidvalidity"] != cursor.uidvalidity:
+        self.first_import.list_anew()
+        if last is not None and last.uidvalidity != self.cursor.uidvalidity:
             mailbox = self.follower.mailbox.id
             log.warning("folder.renumbered", mailbox=mailbox, folder=self.folder.name)
-        return cursor
+        await self._take_new()
+        await self._trust(opened)
+
+    # -- trust in what a folder says of itself ---------------------------------------------
+
+    def _is_as_it_was(self, last: Cursor, opened: Opened) -> bool:
+        """Tell whether nothing came in since all was kept, which the folder's own counts say.
+
+        There are servers whose counts stand still; now and then they are not believed.
+        """
+        if last.uidvalidity != opened.uidvalidity or not last.complete:
+            return False
+        now = asyncio.get_running_loop().time()
+        if self._trusted_at is not None and now - self._trusted_at > self.pace.trust_s:
+            return False
+        self._trusted_at = self._trusted_at or now
+        return opened.mark is not None and last.mark == opened.mark
+
+    async def _trust(self, opened: Opened) -> None:
+        """Remember what the folder said of itself before all that it held was kept."""
+        self._trusted_at = asyncio.get_running_loop().time()
+        if not self.cursor.complete or opened.mark == self.cursor.mark:
+            return
+        async with self._keeping:
+            cursor = self.cursor.marked(opened.mark)
+            await self.follower.desk.remember({self.name: cursors.to_memory(cursor)})
+            self.cursor = cursor
+        await self.show()
+
+    # -- new mail --------------------------------------------------------------------------
 
     async def _top(self, opened: Opened) -> int:
         """Return the UID of the newest message. UIDNEXT is not asked: some servers overstate it."""
         newest = await self.session.uids_at(opened.exists, opened.exists) if opened.exists else []
         return max(newest, default=0)
 
-    async def _wait(self) -> bool:
+    async def wait(self, for_s: float) -> bool:
         """Wait for news; False: time to look at the folder anew."""
         if self.session.can_idle and not self.idle_refused:
             try:
-                return await self.session.idle(min(self.pace.idle_renew_s, self.pace.poll_s))
+                return await self.session.idle(min(self.pace.idle_renew_s, for_s))
             except Refused:
                 self.idle_refused = True
-        await asyncio.sleep(self.pace.poll_s)
+        await asyncio.sleep(for_s)
         return False
 
-    async def _take_new(self, cursor: Cursor) -> Cursor:
-        uids = await self._uids_above(cursor.high)
+    async def _take_new(self) -> None:
+        uids = await self._uids_above(self.cursor.high)
         while uids:
-            batch = await self._batch(cursor, uids[: self.pace.batch])
-            cursor = cursor.up(batch.covered[-1])
-            await self._keep(batch, cursor)
+            batch = await self.batch(self.session, uids[: self.pace.batch])
+            await self.keep(batch, partial(_up, last=batch.covered[-1]))
             uids = uids[len(batch.covered) :]
-        return cursor
+        await self.show()
 
     async def _uids_above(self, high: int) -> list[int]:
         """Return the UIDs above this one, in order; looks from the newest message downwards."""
@@ -125,42 +179,19 @@ class Watch:
             last, width = first - 1, min(width * 10, WINDOW)
         return sorted(found)
 
-    async def _import(self, cursor: Cursor) -> Cursor:
-        """Take older mails until it is time to look for new ones."""
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + self.pace.look_s
-        while True:
-            cursor = await self._take_older(cursor)
-            if cursor.complete or loop.time() >= ends:
-                return cursor
+    # -- reading and keeping ---------------------------------------------------------------
 
-    async def _take_older(self, cursor: Cursor) -> Cursor:
-        await self._list_older(cursor.low)
-        if not self.older:
-            cursor = cursor.finished()
-            await self.follower.desk.remember({self.name: cursors.to_memory(cursor)})
-            return cursor
-        batch = await self._batch(cursor, self.older[: self.pace.batch])
-        cursor = cursor.down(batch.covered[-1], len(batch.deliveries), batch.recognised)
-        await self._keep(batch, cursor)
-        self.older = self.older[len(batch.covered) :]
-        return cursor
-
-    async def _list_older(self, low: int) -> None:
-        """List UIDs below the cursor until there is a batch of them or no more.
-
-        From high sequence numbers to low: when others expunge messages meanwhile, numbers only
-        fall, so that a window may overlap the one before and never leaves a message out.
-        """
-        while len(self.older) < self.pace.batch and self.older_from > 0:
-            first = max(1, self.older_from - WINDOW + 1)
-            below = self.older[-1] if self.older else low
-            uids = await self.session.uids_at(first, self.older_from)
-            self.older += [uid for uid in reversed(uids) if uid < below]
-            self.older_from = first - 1
-
-    async def _batch(self, cursor: Cursor, uids: Sequence[int]) -> Batch:
-        follower = self.follower
+    async def batch(
+        self,
+        session: Session,
+        uids: Sequence[int],
+        *,
+        outlined: Mapping[int, Fetched] | None = None,
+        then: Sequence[int] = (),
+        imported: bool = False,
+    ) -> Batch:
+        """Return what these messages came to, read on that connection."""
+        follower, cursor = self.follower, self.cursor
         if reason := follower.desk.full():
             raise KeepFailed(reason)
         place = Place(
@@ -168,16 +199,19 @@ class Watch:
             folder=self.folder,
             uidvalidity=cursor.uidvalidity,
             received_at=follower.clock(),
+            imported=imported,
         )
         known: Known | None = self._known if cursor.recognising else None
         return await take(
-            self.session,
+            session,
             place,
             uids,
             limits=follower.limits,
             most_bytes=self.pace.batch_bytes,
             known=known,
             give_up_on=partial(follower.give_up_on, self.folder, cursor.uidvalidity),
+            outlined=outlined,
+            then=then,
         )
 
     async def _known(self, identities: Iterable[str]) -> Mapping[str, int]:
@@ -185,7 +219,29 @@ class Watch:
         found = await self.follower.desk.recall(names)
         return {names[name]: size for name, size in found.items()}
 
-    async def _keep(self, batch: Batch, cursor: Cursor) -> None:
-        memory = {**batch.seen, self.name: cursors.to_memory(cursor)}
-        await self.follower.desk.keep(batch.deliveries, memory)
-        await self.follower.show(self.folder, cursor)
+    async def keep(self, batch: Batch, move: Callable[[Cursor], Cursor]) -> None:
+        """Keep a batch and move the cursor, in one transaction."""
+        async with self._keeping:
+            cursor = move(self.cursor)
+            memory = {**batch.seen, self.name: cursors.to_memory(cursor)}
+            await self.follower.desk.keep(batch.deliveries, memory)
+            self.cursor = cursor
+        await self.show()
+
+    async def finish(self) -> None:
+        """Note that the oldest mail is kept."""
+        async with self._keeping:
+            cursor = self.cursor.finished()
+            await self.follower.desk.remember({self.name: cursors.to_memory(cursor)})
+            self.cursor = cursor
+        await self.show()
+
+    async def show(self, rests: str | None = None) -> None:
+        """Show how far the folder is kept; `rests`: why the first import does not go on."""
+        now = asyncio.get_running_loop().time()
+        rate = None if self.cursor.complete or rests else self.first_import.rate.lately(now)
+        await self.follower.show(self.folder, self.cursor, rate=rate, rests=rests)
+
+
+def _up(cursor: Cursor, *, last: int) -> Cursor:
+    return cursor.up(last)

@@ -23,6 +23,10 @@ from ingest.domain.interactions import (
     ReviewItem,
     Status,
 )
+from ingest.mail.threads import SUBJECT, is_by_subject, named_subject
+
+#: How long a subject alone ties an answer to a letter, where neither names any message.
+SAME_SUBJECT_WITHIN = timedelta(days=30)
 
 REACHED_AFTER = timedelta(seconds=10)  #: a shorter talk reaches nobody
 
@@ -105,13 +109,22 @@ class _Waiting:
             return list(self._all.values())
         found: dict[str, Moment] = {}
         for name in later.answers:
-            found.update(self._by_thread.get(name, {}))
+            if name.startswith(SUBJECT):
+                continue  # a letter that answers nothing, whatever its subject
+            known = self._by_thread.get(named_subject(name), {})
+            if is_by_subject(name):
+                known = {it.id: it for it in known.values() if _is_soon_after(later, it)}
+            found.update(known)
         return list(found.values())
 
 
+def _is_soon_after(later: Moment, earlier: Moment) -> bool:
+    return later.occurred_at - earlier.occurred_at <= SAME_SUBJECT_WITHIN
+
+
 def _thread(moment: Moment) -> set[str]:
-    """Return the message ids by which an answer may name this mail."""
-    return {name for name in (moment.message_id, *moment.answers) if name}
+    """Return the message ids, or the subjects, by which an answer may name this mail."""
+    return {named_subject(name) for name in (moment.message_id, *moment.answers) if name}
 
 
 def is_answered(moment: Moment) -> bool:

@@ -25,6 +25,7 @@ from ingest.domain.interactions import (
     Touch,
 )
 from ingest.domain.mails import Mail, MailAddress, Sighting
+from ingest.mail.threads import subject_names
 from ingest.matching.match import (
     NOTHING_KNOWN,
     Linked,
@@ -36,6 +37,7 @@ from ingest.matching.match import (
     match,
 )
 from ingest.matching.numbers import to_point
+from ingest.matching.original import as_written, original_senders
 from ingest.telephony.calls import with_direction
 from ingest.telephony.sides import Sides, sides
 
@@ -255,9 +257,15 @@ def _call_details(call: Call) -> dict[str, Any]:
 # Mails -----------------------------------------------------------------------------------------
 
 
-def points_of_mail(mail: Mail) -> set[str]:
+def points_of_mail(
+    mail: Mail, sightings: Sequence[Sighting], directory: Directory, policies: Policies
+) -> set[str]:
     """Return every point of a mail that something may be known about."""
-    return {str(point) for _, point, _ in _header_points(mail)}
+    policy = policies.at(moment_of(sightings))
+    written, form = as_written(mail, sightings, directory, policy)
+    points = {str(point) for _, point, _ in _header_points(written)}
+    points |= {str(point) for point, _ in original_senders(mail)}
+    return points | {f"{PointKind.EMAIL.value}:{form.address}"} if form else points
 
 
 def moment_of(sightings: Sequence[Sighting]) -> datetime:
@@ -275,6 +283,7 @@ def moment_of(sightings: Sequence[Sighting]) -> datetime:
 def touch_of_mail(mail: Mail, sightings: Sequence[Sighting], known: Knowledge) -> Touch:
     """Return the touch that a mail is, with every mailbox that saw it as a witness."""
     directory, at = known.directory, moment_of(sightings)
+    mail, form = as_written(mail, sightings, directory, known.policies.at(at))
     parts = [
         _correspondent(point, role, at, known, name=name)
         for role, point, name in _header_points(mail)
@@ -286,6 +295,7 @@ def touch_of_mail(mail: Mail, sightings: Sequence[Sighting], known: Knowledge) -
         parts = [replace(part, subject=None, cause=None) for part in parts]
     else:
         parts = _subjects_of_mail(parts, direction)
+    parts += _behind(mail, form, direction, at, known)
     lines = _own_lines(directory, parts, direction)
     if not lines:  # a blind copy, a list, an alias: the mailboxes that saw it are our side
         seen_by = _mailboxes(directory, sightings)
@@ -313,9 +323,7 @@ def touch_of_mail(mail: Mail, sightings: Sequence[Sighting], known: Knowledge) -
         status=Status.IN_PROGRESS,
         decided=known.decided((mail.identity,)) or (Status.WRONG_NUMBER if mistaken else None),
         message_id=mail.message_id,
-        answers=tuple(
-            dict.fromkeys((*((mail.in_reply_to,) if mail.in_reply_to else ()), *mail.references))
-        ),
+        answers=_answers(mail, parts),
         details={
             name: value
             for name, value in {
@@ -328,6 +336,49 @@ def touch_of_mail(mail: Mail, sightings: Sequence[Sighting], known: Knowledge) -
         },
     )
     return replace(touch, status=opinion(touch, known.policies.at(at)))
+
+
+def _answers(mail: Mail, parts: Sequence[Participant]) -> tuple[str, ...]:
+    """Return the ids that a mail answers; without any, what its subject may be known by."""
+    named = (*((mail.in_reply_to,) if mail.in_reply_to else ()), *mail.references)
+    outside = (
+        str(part.point)
+        for part in parts
+        if part.side is not Side.OWN and part.role in (Role.FROM, Role.TO, Role.CC)
+    )
+    return tuple(dict.fromkeys(named)) or subject_names(mail, outside)
+
+
+def _behind(
+    mail: Mail, form: MailAddress | None, direction: Direction, at: datetime, known: Knowledge
+) -> list[Participant]:
+    """Return the form that wrote in a person's name, and who wrote what is forwarded.
+
+    A forwarder's program states the latter in the text, where anybody may write anything: only
+    what one colleague forwards to another counts as a client's touch. It lies in that client's
+    timeline, closes nothing there and raises nothing, for it is internal.
+    """
+    found = []
+    if form is not None:
+        point = ContactPoint(PointKind.EMAIL, form.address)
+        part = _correspondent(point, Role.VIA, at, known, name=form.name)
+        found.append(_unlinked(part))
+    trusted = direction is Direction.INTERNAL and mail.automatic is None
+    for point, name in original_senders(mail):
+        part = _correspondent(point, Role.FORWARDED, at, known, name=name)
+        if part.side is Side.OWN:
+            continue  # forwarded among ourselves before
+        if trusted and part.client:
+            found.append(replace(part, method="forwarded"))
+        else:
+            found.append(_unlinked(part))
+        break
+    return found
+
+
+def _unlinked(part: Participant) -> Participant:
+    side = Side.OWN if part.side is Side.OWN else Side.OTHER
+    return Participant(point=part.point, role=part.role, side=side, name=part.name)
 
 
 def _header_points(mail: Mail) -> list[tuple[Role, ContactPoint, str | None]]:

@@ -63,6 +63,7 @@ def interaction(found: reads.InteractionView) -> Json:
         "decided_status": found.decided.value if found.decided else None,
         "closed_at": moment(found.closed_at),
         "closed_by": found.closed_by,
+        "reply_due_at": moment(found.due_at),
         "closed_as": found.closed_as.value if found.closed_as else None,
         "outcome": found.outcome,
         "talk_s": found.talk_s,

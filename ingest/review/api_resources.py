@@ -19,7 +19,7 @@ from ingest.domain.people import Viewer
 from ingest.review import api_json
 from ingest.review.api_json import Json
 from ingest.review.api_parameters import Parameters
-from storage import reads
+from storage import coverage, reads
 
 
 class EmployeeStatus(StrEnum):
@@ -262,6 +262,17 @@ def _parked_one(asking: Asking, key: str) -> Json | None:
     return api_json.delivery(found) if found is not None and found.end is End.PARKED else None
 
 
+def _coverage(asking: Asking) -> Listed:
+    page = coverage.list_certificates(
+        *asking.who, source=asking.parameters.text("source"), **asking.paging
+    )
+    return page.items, page.next
+
+
+def _certificate(asking: Asking, key: str) -> Json | None:
+    return coverage.certificate(*asking.who, key)
+
+
 NUMBER = ("number", "region")
 TOUCHES = (
     "from",
@@ -322,6 +333,12 @@ RESOURCES: Mapping[str, Resource] = {
     "sources": Resource(about="accounts at providers, by name", list=_sources, one=_source),
     "mailboxes": Resource(
         about="mailboxes that are followed, by address", list=_mailboxes, one=_mailbox
+    ),
+    "coverage": Resource(
+        about="certificates that a provider's history and ours are the same, the latest first",
+        parameters=("source",),
+        list=_coverage,
+        one=_certificate,
     ),
     "parked": Resource(
         about="deliveries kept but not readable, the latest first",

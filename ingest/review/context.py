@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from ingest.custody.office import Office
 from ingest.domain.histories import ApiRequest, ApiResponse
 from ingest.domain.mailboxes import MailboxState
+from ingest.domain.rhythm import Silence
 from ingest.mail.oauth import OAuthApp, TokenRefused
 from ingest.readers import Sources
 from ingest.sound import SoundStore
@@ -45,6 +46,7 @@ class Context:
     ask_app: Callable[[OAuthApp, ApiRequest], Awaitable[ApiResponse]] = _nobody_asks
     extract: Callable[[bytes, int], bytes | str] = lambda raw, number: "no reader runs here"
     #: of a kept message: the octets of an attachment, counted from 0; or why there are none
+    silences: Callable[[], Mapping[str, Silence]] = dict  #: by source
     office: Office | None = None  #: where sources are entered; None: nowhere here
     sound: SoundStore | None = None  #: where recordings are kept
     inner_url: str = "http://127.0.0.1:8081"

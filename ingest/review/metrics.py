@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.domain.deliveries import End
 from ingest.domain.mailboxes import MailboxState
+from ingest.domain.rhythm import Silence
 from storage import wire
 from storage.database import Database
 from storage.log import LogReader, LogUnavailable, same_log
@@ -26,6 +27,9 @@ MOST_LABELS = 80
 
 #: What the public door counts of each source: name, and the field of its counters.
 DOOR = ("accepted", "repeated", "changed", "rejected", "overloaded", "failed")
+
+#: The same of questions who is calling.
+QUESTIONS = ("asked", "named", "unkept")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,7 @@ class Snapshot:
     lags: Sequence[Lag] | None = None
     stored: Stored | None = None
     mailboxes: Mapping[str, MailboxState] = field(default_factory=dict)  #: by mailbox id
+    silences: Mapping[str, Silence] = field(default_factory=dict)  #: by source
     edges_away: bool = False  #: they did not answer; their figures are as last remembered
 
 
@@ -117,6 +122,7 @@ def take_snapshot(
     edges: Mapping[str, Any],
     mailboxes: Mapping[str, MailboxState],
     worker: Mapping[str, int],
+    silences: Callable[[], Mapping[str, Silence]] = dict,
 ) -> Snapshot:
     """Return everything at this moment; what cannot be read leaves its figures out.
 
@@ -133,6 +139,7 @@ def take_snapshot(
         lags=_or_none(lambda: lags(database, logs, now)),
         stored=_or_none(lambda: stored(database, now)),
         mailboxes=mailboxes,
+        silences=_or_none(silences) or {},
         edges_away=bool(edges.get("away")),
     )
 
@@ -164,13 +171,16 @@ class _Told(Collector):
         yield from _door(self._snapshot)
         yield from _worker(self._snapshot)
         yield from _mailboxes(self._snapshot)
+        yield from _silences(self._snapshot)
 
 
 def _door(snapshot: Snapshot) -> Iterator[Metric]:
     counted = _bounded(snapshot.sources)
-    for name in DOOR:
+    shown = [(f"deliveries_{name}", f"Requests {name}", name) for name in DOOR]
+    shown += [(f"questions_{name}", f"Live answers {name}", name) for name in QUESTIONS]
+    for metric, title, name in shown:
         family = CounterMetricFamily(
-            f"keepline_deliveries_{name}", f"Requests {name}, by source.", labels=["source"]
+            f"keepline_{metric}", f"{title}, by source.", labels=["source"]
         )
         for source, counters in counted:
             family.add_metric([source], sum(each.get(name, 0) for each in counters))
@@ -238,6 +248,29 @@ def _mailboxes(snapshot: Snapshot) -> Iterator[Metric]:
         "keepline_mailboxes_not_connected",
         "Mailboxes that are not followed right now, also those without figures of their own.",
         value=sum(not state.connected for state in snapshot.mailboxes.values()),
+    )
+
+
+def _silences(snapshot: Snapshot) -> Iterator[Metric]:
+    shown = sorted(snapshot.silences.items())[:MOST_LABELS]
+    silent = GaugeMetricFamily(
+        "keepline_source_silent",
+        "1: nothing has come for longer than the source's own rhythm explains.",
+        labels=["source"],
+    )
+    since = GaugeMetricFamily(
+        "keepline_source_last_event_seconds",
+        "When something last came of it, or an outage of ours ended.",
+        labels=["source"],
+    )
+    for source, found in shown:
+        silent.add_metric([source], found.strange)
+        since.add_metric([source], found.since.timestamp())
+    yield from (silent, since)
+    yield GaugeMetricFamily(
+        "keepline_sources_silent",
+        "Sources that are silent beyond their rhythm, also those without figures of their own.",
+        value=sum(found.strange for found in snapshot.silences.values()),
     )
 
 

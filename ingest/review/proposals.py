@@ -16,6 +16,7 @@ from ingest import redecide
 from ingest.domain.contacts import ContactPoint
 from ingest.domain.directory import PointVerdict
 from ingest.domain.interactions import FlagKind, Status
+from ingest.domain.ties import TieVerdict
 from ingest.redecide import Consequences
 from ingest.review.context import Context
 from ingest.steps import Changed
@@ -35,6 +36,7 @@ POINT_VERDICTS = {
     "wrong_number": PointVerdict.WRONG_NUMBER,
 }
 FLAG_VERDICTS = frozenset({"ack", "dismiss"})
+TIE_VERDICTS = frozenset(verdict.value for verdict in TieVerdict)
 #: What a person may say that a touch needs.
 STATUSES = (Status.DONE, Status.CALLBACK_DUE, Status.WRONG_NUMBER, Status.SPAM)
 
@@ -44,7 +46,7 @@ class Proposal:
     """A decision not yet taken."""
 
     verdict: str
-    target: str  #: a contact point, a flag's key or a touch's key
+    target: str  #: a contact point, a flag's key, a touch's key or two keys of calls
     client: str | None = None
     new_client: str | None = None
     status: Status | None = None
@@ -72,6 +74,11 @@ class Proposal:
             return decisions.decide_flag(
                 connection, FlagKind(kind), subject, self.verdict, at=at, by=by
             )
+        if self.verdict in TIE_VERDICTS:
+            key, _, other = self.target.partition("|")
+            return decisions.decide_tie(
+                connection, key, other, TieVerdict(self.verdict), at=at, by=by
+            )
         assert self.status is not None
         return decisions.decide_status(connection, self.target, self.status, at=at, by=by)
 
@@ -86,6 +93,9 @@ def proposal(field: Callable[[str], str]) -> Proposal:
             ContactPoint.parse(target)
         elif verdict in FLAG_VERDICTS:
             FlagKind(target.partition("|")[0])
+        elif verdict in TIE_VERDICTS:
+            key, _, other = target.partition("|")
+            target = decisions.tie_target(key, other)
         elif verdict == "status":
             status = Status(field("status"))
         else:

@@ -13,6 +13,7 @@ from ingest.review.guard import Guard, errors_as_pages, request_id
 from ingest.review.pages import (
     attachments,
     clients,
+    coverage,
     decisions,
     flags,
     interactions,
@@ -72,6 +73,10 @@ ROUTES = (
     Route("POST", "/sources/new", source.add, Right.ADMINISTRATOR),
     Route("GET", "/sources/{name}", source.detail),
     Route("GET", "/sources/{name}/latest", source.latest),
+    Route("GET", "/sources/{name}/coverage", coverage.of_source),
+    Route("POST", "/sources/{name}/coverage", coverage.certify),
+    Route("GET", "/sources/{name}/coverage/{id}", coverage.detail),
+    Route("GET", "/sources/{name}/coverage/{id}/{form}", coverage.export),
     Route("GET", "/sources/{name}/edit", source.edit, Right.ADMINISTRATOR),
     Route("POST", "/sources/{name}/edit", source.change, Right.ADMINISTRATOR),
     Route("GET", "/sources/{name}/secrets", source.secrets_form, Right.ADMINISTRATOR),

@@ -160,6 +160,16 @@ DECISIONS: Mapping[str, tuple[str, str, str]] = {
         _("Set the status of this touch to {client}?"),
         _("A person's status stands above the machine's; undo brings that back."),
     ),
+    "tie": (
+        _("They are one call"),
+        _("Are these two reports of one call?"),
+        _("They become one touch. What was decided about either stays with it."),
+    ),
+    "part": (
+        _("They are two calls"),
+        _("Are these two calls, each reported by one source?"),
+        _("They become two touches, and are not tied again unless you undo this."),
+    ),
 }
 #: How a decision reads in the list of decisions.
 DECIDED: Mapping[str, str] = {
@@ -171,8 +181,17 @@ DECIDED: Mapping[str, str] = {
     "dismiss": _("Flag dismissed"),
     "ack": _("Flag acknowledged"),
     "status": _("Status set"),
+    "tie": _("Taken as one call"),
+    "part": _("Taken as two calls"),
+}
+#: Why two sources' reports are one touch.
+TIED: Mapping[str, str] = {
+    "agreed": _("number, direction and answer time agree, and no other call fits"),
+    "person": _("a person said so"),
 }
 DECISION_ICONS: Mapping[str, str] = {
+    "tie": "link",
+    "part": "wrong",
     "link": "link",
     "new_client": "plus",
     "employee": "badge",

@@ -1,7 +1,8 @@
 """Fold: the one call that a set of reports makes, in whatever order and however often they came.
 
 `fold` depends on nothing but the set of (event, received_at). What was once known to be final
-stays so: a report more never makes an ended call ring, nor an answered one missed.
+stays so: a report more never makes an ended call ring, nor an answered one missed. Only where a
+call ends with its last leg, one more that comes to be known has still to end.
 """
 
 from __future__ import annotations

@@ -25,7 +25,6 @@ class Cursor:
     """How far a file was read, and which file it was."""
 
     offset: int = 0
-    inode: int = 0
     head_size: int = 0
     head: str = ""  #: SHA-256 of the first `head_size` octets
 
@@ -33,7 +32,6 @@ class Cursor:
         """Return JSON values, for `cursor_of` to understand."""
         return {
             "offset": self.offset,
-            "inode": self.inode,
             "head_size": self.head_size,
             "head": self.head,
         }
@@ -55,7 +53,6 @@ def cursor_of(plain: Mapping[str, Any] | None) -> Cursor | None:
         return None
     return Cursor(
         offset=int(plain["offset"]),
-        inode=int(plain["inode"]),
         head_size=int(plain["head_size"]),
         head=str(plain["head"]),
     )
@@ -65,13 +62,13 @@ def look(path: Path, known: Cursor | None) -> Look:
     """Return what came since. Raises OSError; ValueError if it is no plain file."""
     with _open(path) as file:
         if known is None:
-            return _read(file, Cursor(inode=os.fstat(file.fileno()).st_ino))
+            return _read(file, Cursor())
         if _is(file, known):
             return _read(file, known)
         rest, found = _rest(path, known)
         if rest is not None:
             return rest
-        anew = _read(file, Cursor(inode=os.fstat(file.fileno()).st_ino))
+        anew = _read(file, Cursor())
         return replace(anew, begun_anew=not found)
 
 
@@ -85,12 +82,9 @@ def _open(path: Path) -> Any:
 
 
 def _is(file: Any, known: Cursor) -> bool:
-    """Tell whether this is the known file. One known while it was empty is told by its inode."""
-    status = os.fstat(file.fileno())
-    if status.st_size < known.offset:
+    """Tell whether this is the known file; one of which nothing was read may be any."""
+    if os.fstat(file.fileno()).st_size < known.offset:
         return False
-    if not known.head_size:
-        return bool(status.st_ino == known.inode)
     return _digest(file, known.head_size) == known.head
 
 
@@ -113,7 +107,7 @@ def _rest(path: Path, known: Cursor) -> tuple[Look | None, bool]:
     for sibling in _siblings(path):
         try:
             with _open(sibling) as file:
-                if not known.head_size or not _is(file, known):
+                if not _is(file, known):
                     continue
                 found = True
                 rest = _read(file, known)
@@ -122,7 +116,7 @@ def _rest(path: Path, known: Cursor) -> tuple[Look | None, bool]:
             continue
         if rest.octets:
             return replace(rest, final=at_end), True
-    return None, found or not known.head_size
+    return None, found
 
 
 def _siblings(path: Path) -> list[Path]:

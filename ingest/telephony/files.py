@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,12 +90,7 @@ class _Followed:
         """Make records and cursor durable together; return whether something was read."""
         desk = self.desk
         records, taken = desk.provider.files(self.holds, found.octets, found.final, desk.account)
-        cursor = Cursor(
-            offset=found.cursor.offset + taken,
-            inode=found.cursor.inode,
-            head_size=found.cursor.head_size,
-            head=found.cursor.head,
-        )
+        cursor = replace(found.cursor, offset=found.cursor.offset + taken)
         if found.begun_anew:
             log.warning("file.begun_anew", source=desk.source, file=self.holds)
             self.state["begun_anew_at"] = desk.clock().isoformat()

@@ -10,8 +10,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 from ingest.domain.histories import ApiRequest, ApiResponse
 from ingest.domain.tokens import Grant, Token
@@ -19,6 +18,7 @@ from ingest.telephony.desk import SourceDesk, part_state_name
 
 PART = "token"
 EARLY = timedelta(seconds=60)  #: before its end a token is not used any more
+ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)  #: of requests that are only compared
 
 Ask = Callable[[ApiRequest], Awaitable[ApiResponse]]  #: asks the provider, as `api_client.call`
 
@@ -74,7 +74,7 @@ class Tokens:
             return None
         with contextlib.suppress(Exception):  # another key file, or of another version
             held = vault.open(self._name, sealed)
-            if held["of"] == origin(self._desk):
+            if held["of"] == self._origin():
                 return Token(
                     value=held["value"],
                     expires_at=datetime.fromisoformat(held["expires_at"]),
@@ -82,11 +82,14 @@ class Tokens:
                 )
         return None
 
+    def _origin(self) -> str:
+        return origin(self._grant.request(self._desk.account, None, ANY_TIME))
+
     async def _remember(self, token: Token) -> None:
         if not self._grant.remembered or self._desk.vault is None:
             return
         held = {
-            "of": origin(self._desk),
+            "of": self._origin(),
             "value": token.value,
             "expires_at": token.expires_at.isoformat(),
             "more": dict(token.more),
@@ -94,13 +97,11 @@ class Tokens:
         await self._desk.remember({self._name: self._desk.vault.seal(self._name, held)})
 
 
-def origin(desk: SourceDesk) -> str:
-    """Return what changes when a source's secrets or settings do. To be remembered sealed only."""
-    account = desk.account
-    told: list[Any] = [
-        desk.provider.name,
-        account.public_url,
-        dict(account.config),
-        [dict(each) for each in account.secrets],
-    ]
-    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+def origin(anew: ApiRequest) -> str:
+    """Return what changes when a request that begins anew would be another one.
+
+    It is made of secrets, so it is remembered sealed only. What else is changed of a source leaves
+    it as it is.
+    """
+    told = [anew.method, anew.url, sorted(anew.headers.items()), anew.body.decode("latin-1")]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()

@@ -22,7 +22,7 @@ from ingest import outages
 from ingest.domain.deliveries import Account, Kind, Provider, Receipt, UnreadableDelivery
 from ingest.domain.histories import ApiRequest, ApiResponse, History, Turned
 from ingest.keeper import KeepFailed
-from ingest.telephony import stream_state
+from ingest.telephony import cdr_tables, stream_state
 from ingest.telephony.api_client import ApiNotAllowed, ApiUnreachable, bounds_of, call
 from ingest.telephony.desk import SourceDesk, new_delivery, part_state_name
 from ingest.telephony.grants import Ask, Tokens
@@ -76,8 +76,9 @@ async def run(desk: SourceDesk) -> None:
     history = desk.provider.history
     assert history is not None, "not wanted otherwise"
     hosts = (*history.hosts, *history.hosts_of(desk.account))
-    ask = functools.partial(call, hosts=hosts, most_bytes=MOST_ANSWER, **bounds_of(desk.account))
-    await Puller(desk, history, ask).run()
+    bounds = bounds_of(desk.account)
+    ask: Ask = functools.partial(call, hosts=hosts, most_bytes=MOST_ANSWER, **bounds)
+    await Puller(desk, history, cdr_tables.ask if history.table else ask).run()
 
 
 class Puller:

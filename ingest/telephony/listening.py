@@ -12,7 +12,7 @@ import contextlib
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -61,6 +61,7 @@ class Listening:
         self._name = part_state_name(desk.source, PART)
         self._state = StreamState(since=desk.clock())
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}  #: oldest first
+        self._refused_at: datetime | None = None  #: when that was last logged
         self.port = 0  #: where it listens, once it does
 
     async def run(self) -> None:
@@ -107,7 +108,7 @@ class Listening:
         task = asyncio.current_task()
         peer = str((writer.get_extra_info("peername") or ("",))[0])
         if task is None or not is_in(peer, place.networks) or self._desk.provider.talk is None:
-            log.warning("listening.refused", source=self._desk.source)
+            self._say_refused()
             writer.transport.abort()
             return
         while len(self._open) >= self._limits.connections:
@@ -124,6 +125,13 @@ class Listening:
             self._open.pop(task, None)
             if not self._open and not self._desk.stop.is_set():
                 await self._become("away", "nobody is connected")
+
+    def _say_refused(self) -> None:
+        """Log that a stranger dialled, but not each time: scanners come by the thousand."""
+        now = self._desk.clock()
+        if self._refused_at is None or now - self._refused_at >= HEARD_EVERY:
+            self._refused_at = now
+            log.warning("listening.refused", source=self._desk.source)
 
     async def _converse(self, reader: asyncio.StreamReader, talk: Talk) -> None:
         """Feed the talk with what comes until the other side closes; nothing is said to it."""

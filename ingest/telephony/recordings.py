@@ -120,9 +120,9 @@ async def fetch(
 def _what_is_missing(recordings: Recordings, account: Account) -> str:
     have = {name for secrets in account.secrets for name in secrets}
     missing = [name for name in recordings.secrets if name not in have]
-    if missing:
+    if missing and recordings.hosts:
         return f"the source lacks the secret {', '.join(missing)}; see docs/providers.md"
-    return "the provider names no address of the sound, and has no interface that we know"
+    return "nothing says where the sound lies: see recordings_url in docs/providers.md"
 
 
 def _forbidden(error: BaseException) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -24,10 +23,10 @@ from ingest.keeper import KeepFailed
 from ingest.telephony.desk import SourceDesk, new_delivery, part_state_name
 from ingest.telephony.endpoints import Endpoint, endpoint_of
 from ingest.telephony.stream_state import PART, StreamState, recalled
+from ingest.telephony.stream_wire import Lost, Wire, open_wire
 
 log = structlog.get_logger()
 
-READ_BYTES = 65_536  #: of one read; what is read beyond is held back by the socket
 HEARD_EVERY = timedelta(seconds=30)  #: how often a silent, living connection is noted
 
 T = TypeVar("T")
@@ -46,14 +45,6 @@ class StreamLimits:
     refused_tries: int = 3  #: after so many refused logins only `refused_s` helps
     refused_s: float = 600.0
     look_s: float = 1.0  #: between looks whether the log takes something again
-
-
-class Lost(Exception):
-    """The connection is over; the text says why, for people."""
-
-    def __init__(self, because: str, *, refused: bool = False) -> None:
-        super().__init__(because)
-        self.refused = refused  #: the login itself was refused
 
 
 class _Stopped(Exception):
@@ -136,7 +127,7 @@ class _Listener:
         doubled = limits.first_s * 2.0 ** min(self._failures - 1, 20)
         return min(limits.most_s, doubled) * (0.5 + 0.5 * self._jitter())
 
-    async def _converse(self, wire: _Wire, talk: Talk) -> None:
+    async def _converse(self, wire: Wire, talk: Talk) -> None:
         """Feed the talk until the connection ends; raises Lost or _Stopped."""
         loop = asyncio.get_running_loop()
         due = loop.time() + self._limits.login_s
@@ -161,7 +152,7 @@ class _Listener:
                 asked = bool(said.send)
                 await self._follow(wire, said, ready)
 
-    async def _follow(self, wire: _Wire, said: Said, ready: bool) -> bool:
+    async def _follow(self, wire: Wire, said: Said, ready: bool) -> bool:
         """Do what the talk says; return whether it is logged in."""
         if said.send:
             await wire.send(said.send)
@@ -238,87 +229,14 @@ class _Listener:
                     await working
 
 
-class _Wire:
-    """An open connection; every trouble with it is Lost."""
-
-    def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, patience_s: float
-    ) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._patience_s = patience_s
-
-    async def read(self, patience_s: float) -> bytes | None:
-        """Return what came; None: nothing within the patience. Raises Lost."""
-        try:
-            async with asyncio.timeout(patience_s):
-                data = await self._reader.read(READ_BYTES)
-        except TimeoutError:
-            return None
-        except OSError as error:
-            raise Lost(f"the connection broke: {error.strerror or error}") from error
-        if not data:
-            raise Lost("the other side closed the connection")
-        return data
-
-    async def send(self, data: bytes) -> None:
-        """Send all of it. Raises Lost."""
-        try:
-            self._writer.write(data)
-            async with asyncio.timeout(self._patience_s):
-                await self._writer.drain()
-        except (OSError, TimeoutError) as error:
-            raise Lost("the connection broke while we spoke") from error
-
-    def close(self) -> None:
-        """Let go of it; what was not sent is not."""
-        self._writer.transport.abort()
-
-
 @contextlib.asynccontextmanager
 async def _opened(
     endpoint: Endpoint,
     limits: StreamLimits,
-    or_stop: Callable[[Awaitable[_Wire]], Awaitable[_Wire]],
-) -> AsyncIterator[_Wire]:
-    wire = await or_stop(_open(endpoint, limits))
+    or_stop: Callable[[Awaitable[Wire]], Awaitable[Wire]],
+) -> AsyncIterator[Wire]:
+    wire = await or_stop(open_wire(endpoint, limits.connect_s))
     try:
         yield wire
     finally:
         wire.close()
-
-
-async def _open(endpoint: Endpoint, limits: StreamLimits) -> _Wire:
-    try:
-        context = await asyncio.to_thread(_context, endpoint) if endpoint.tls else None
-        async with asyncio.timeout(limits.connect_s):
-            reader, writer = await asyncio.open_connection(
-                endpoint.host,
-                endpoint.port,
-                limit=READ_BYTES,
-                ssl=context,
-                server_hostname=endpoint.host if context else None,
-            )
-    except (OSError, TimeoutError) as error:
-        raise Lost(_why_not(endpoint, error)) from error
-    return _Wire(reader, writer, limits.connect_s)
-
-
-def _context(endpoint: Endpoint) -> ssl.SSLContext:
-    """Return what checks certificate and name. Reads files: call it in a thread."""
-    return ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=endpoint.ca_file)
-
-
-def _why_not(endpoint: Endpoint, error: Exception) -> str:
-    """Return why no connection came about, and which setting it is about."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"tls: the certificate of {endpoint} was not accepted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return f"tls: {endpoint} does not speak TLS from the first byte, or ca_file holds none"
-    if isinstance(error, FileNotFoundError):
-        return f"ca_file: there is no file {endpoint.ca_file}"
-    if isinstance(error, ConnectionRefusedError):
-        return f"host, port: nothing listens at {endpoint}"
-    if isinstance(error, TimeoutError):
-        return f"host, port: {endpoint} does not answer; a firewall may be in between"
-    return f"host, port: {endpoint} cannot be reached: {getattr(error, 'strerror', None) or error}"

@@ -22,7 +22,7 @@ from ingest.domain.subscriptions import Subscribed, Subscription, SubscriptionGo
 from ingest.keeper import KeepFailed
 from ingest.telephony import api_client
 from ingest.telephony.desk import SourceDesk, part_state_name
-from ingest.telephony.grants import Tokens, origin
+from ingest.telephony.grants import ANY_TIME, Tokens, origin
 from ingest.telephony.subscription_state import PART, SubscriptionState, recalled
 
 log = structlog.get_logger()
@@ -203,14 +203,17 @@ class _Subscriber:
 
     def _sealed_origin(self) -> str | None:
         vault = self._desk.vault
-        return None if vault is None else vault.seal(self._name, origin(self._desk))
+        return None if vault is None else vault.seal(self._name, self._origin())
+
+    def _origin(self) -> str:
+        return origin(self._subscription.request(self._desk.account, None, ANY_TIME))
 
     def _recalled(self, plain: Any) -> SubscriptionState:
         """Return what was remembered, if it was made for this very source; else begin anew."""
         vault = self._desk.vault
         if isinstance(plain, Mapping) and plain.get("id") and vault is not None:
             with contextlib.suppress(Exception):  # another key file, or of another version
-                if vault.open(self._name, plain["origin"]) == origin(self._desk):
+                if vault.open(self._name, plain["origin"]) == self._origin():
                     return recalled(plain)
         return SubscriptionState(since=self._desk.clock())
 

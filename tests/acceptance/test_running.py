@@ -15,8 +15,18 @@ pytestmark = pytest.mark.walk
 
 #: What each benchmark must print.
 FIGURES = {
+    "first_import": ["first import of 300 messages"],
+    "imap_fetch": ["fetching 300 messages"],
     "drain": ["drained, by the wall", "drained : bare insert"],
-    "accept": ["-- bare handler", "-- door, durable", "-- two processes, recorded", ": bare"],
+    "accept": [
+        "-- bare handler",
+        "-- door, durable",
+        "-- door, durable: Mango",
+        "-- door, durable: Zadarma",
+        "-- two processes, recorded",
+        ": bare",
+    ],
+    "live_answer": ["live answer p50", "live answer p99", "webhooks beside", "index, packed"],
 }
 
 

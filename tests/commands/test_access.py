@@ -96,6 +96,15 @@ def test_a_source_that_cannot_work_is_refused_naming_the_option_and_the_fix(
     assert sentence in company.refused(*arguments)
 
 
+def test_a_source_may_have_the_secrets_that_only_asking_its_provider_needs(
+    company: Keepline,
+) -> None:
+    told = ("source", "add", "rc", "--provider", "ringcentral", *GENERIC[2:])
+    asking = [("--secret", f"{name}=x1") for name in ("client_id", "client_secret", "jwt")]
+
+    company.fine(*told, "--secret", "validation_token=v1", *(it for pair in asking for it in pair))
+
+
 def test_a_name_is_given_to_one_source_only(company: Keepline) -> None:
     company.fine(*ADD, "--secret", f"secret={SECRET}")
     said = company.refused(*ADD, "--secret", f"secret={SECRET}")

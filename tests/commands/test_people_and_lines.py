@@ -130,6 +130,8 @@ def test_a_rule_is_set_from_a_moment_on(company: Keepline) -> None:
         ("weather", "fine", "NAME: zone, region, duty"),
         ("history_after", "two weeks", "VALUE: for history_after"),
         ("zone", "Moscow", "there is no zone Moscow"),
+        ("duty", "Сидоров", "nobody is called Сидоров"),
+        ("duty_line", "999@office", "999@office is none of our lines"),
         ("region", "XX", "there is no region XX"),
         ("history_after", '"soon"', "VALUE: for history_after"),
         ("status", "[]", "VALUE: for history_after"),
@@ -145,3 +147,15 @@ def test_a_rule_that_means_nothing_is_refused(
 def test_a_status_for_a_situation_is_set_as_the_help_shows(company: Keepline) -> None:
     said = company.fine("policy", "set", "status", '{"call/in/missed": "callback_due"}')
     assert said.startswith("status is {'call/in/missed': 'callback_due'} from ")
+
+
+def test_who_or_what_is_on_duty_is_set_by_name_and_address(company: Keepline) -> None:
+    company.fine("line", "assign", "300", "--source", "office", "--kind", "extension")
+
+    person = company.fine("policy", "set", "duty", "petrov")
+    lines = company.fine("policy", "set", "duty_line", "300@office, +79160000001")
+    nobody = company.fine("policy", "set", "duty", "nobody", "--since", "2026-06-01")
+
+    assert person.startswith("duty is ")
+    assert lines.count("-") > 8  # two ids
+    assert nobody.startswith("duty is None from 2026-06-01 00:00")

@@ -1,4 +1,4 @@
-"""Commands that look at things: normalise, parse-mail, conformance."""
+"""Commands that look at things: normalise, parse-mail, conformance, mail-quality."""
 
 from __future__ import annotations
 
@@ -96,3 +96,22 @@ def test_conformance_prints_a_mismatch_and_fails(keepline: Keepline) -> None:
 
 def test_conformance_names_a_directory_that_is_not_there(keepline: Keepline) -> None:
     assert "DIR: there is no directory nowhere" in keepline.refused("conformance", "nowhere")
+
+
+def test_mail_quality_prints_precision_and_recall(keepline: Keepline) -> None:
+    record = (
+        "=== one\nsubject: Fwd: x\nsenders: {}\n\n"
+        "Begin forwarded message:\n\nFrom: {}\nDate: x\nTo: y\n"
+    )
+    right, wrong = "a@client.example", "b@client.example"
+    keepline.file("forwarded.txt", record.format(right, right) + record.format(right, wrong))
+
+    said = keepline.fine("mail-quality", ".")
+
+    [figures] = [line for line in said.splitlines() if line.startswith("forwarded")]
+    assert figures.split() == ["forwarded", "2", "2", "2", "0.500", "0.500"]
+    assert f"one: said {wrong}, labelled {right}" in said
+
+
+def test_mail_quality_says_which_directory_holds_no_sets(keepline: Keepline) -> None:
+    assert "no sets in" in keepline.refused("mail-quality", "nowhere")

@@ -290,6 +290,7 @@ async def serving(
     sound: SoundStore | None = None,
     sources: Sources | None = None,
     door: Mapping[str, Any] | None = None,
+    office: Office | None = None,
     **more: Any,
 ) -> AsyncIterator[Site]:
     """Serve the site over that company until the block ends."""
@@ -340,7 +341,7 @@ async def serving(
         logs={**({"calls": log} if log else {}), **(more_logs or {})},
         replay=replay,
         sound=sound,
-        office=office_of(world),
+        office=office or office_of(world),
         **more,
     )
     app = web.Application()

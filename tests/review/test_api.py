@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from ingest.domain.coverage import Certificate
 from ingest.domain.deliveries import Delivery, End
 from ingest.domain.interactions import FlagKind
 from ingest.domain.mailboxes import FolderState, MailboxState
@@ -22,6 +23,7 @@ from ingest.readers import Reading
 from ingest.review.api import add_api
 from ingest.review.api_resources import RESOURCES
 from storage import directory, facts, people
+from storage.coverage import put_certificate
 from storage.database import Database, sqlite_url
 from storage.tables import sources, tokens
 from tests.world import NOW, SOURCE, World, day, postgres_world, region, sqlite_world
@@ -102,7 +104,33 @@ def fill(world: World) -> dict[str, str]:
         body=b"",
     )
     world.deliver([Reading(delivery=delivery, end=End.PARKED, reason="no such event")])
+    for number in (1, 2):
+        certify(world, f"certificate-{number}", day(15 + number))
     return ids
+
+
+def certify(world: World, id: str, at: datetime) -> None:
+    made = Certificate(
+        source=SOURCE,
+        provider="generic",
+        api=None,
+        since=day(15),
+        until=day(16),
+        made_at=at,
+        made_with="0.1.0",
+        compared=None,
+        failed="the provider has no history that can be asked",
+    )
+    with world.database.write() as connection:
+        put_certificate(
+            connection,
+            made.plain(),
+            id=id,
+            since=made.since,
+            until=made.until,
+            at=at,
+            by="boss",
+        )
 
 
 def people_of(world: World, ids: dict[str, str]) -> tuple[str, str]:
@@ -296,6 +324,7 @@ async def test_an_interaction_is_told_with_its_fields(house: House) -> None:
         "decided_status": None,
         "closed_at": None,
         "closed_by": None,
+        "reply_due_at": None,
         "closed_as": None,
         "outcome": None,
         "talk_s": None,

@@ -153,7 +153,7 @@ async def test_figures_that_cannot_be_learnt_are_503_without_a_reason_from_insid
 
 async def test_the_figures_are_told_in_prometheus_text() -> None:
     snapshot = Snapshot(
-        sources={"office": {"accepted": 7, "repeated": 2, "rejected": 1}},
+        sources={"office": {"accepted": 7, "repeated": 2, "rejected": 1, "asked": 5, "named": 4}},
         unknown=3,
         waiting={"calls": 4},
         full={"calls": "the disk is nearly full", "mail": None},
@@ -176,6 +176,9 @@ async def test_the_figures_are_told_in_prometheus_text() -> None:
     assert told["keepline_deliveries_accepted_total", ("office",)] == 7
     assert told["keepline_deliveries_rejected_total", ("office",)] == 1
     assert told["keepline_deliveries_unknown_source_total", ()] == 3
+    assert told["keepline_questions_asked_total", ("office",)] == 5
+    assert told["keepline_questions_named_total", ("office",)] == 4
+    assert told["keepline_questions_unkept_total", ("office",)] == 0
     assert told["keepline_keeper_full", ("calls",)] == 1
     assert told["keepline_keeper_full", ("mail",)] == 0
     assert told["keepline_worker_read_total", ()] == 9

@@ -479,6 +479,32 @@ def test_names_tie_records_that_are_seconds_apart_and_not_those_of_another_day()
         assert not near & set(keys_by_name(f"{name};2", base + timedelta(seconds=30)))
 
 
+def test_rows_alone_follow_a_call_beyond_the_pair_that_was_optimised_away():
+    case = cases()["asterisk/captured-25-click-to-call-local-optimized.json"]
+    reader = Reader(provider=ASTERISK, account=account_of(case))
+
+    for record in records_of(case, ASTERISK, reader.account):
+        reader.take(Kind.RECORD, record.body, record.head, NOW)
+    [call] = folded(reader.reports)
+
+    assert call.ended_at == datetime(2026, 11, 21, 18, 38, 18, tzinfo=UTC)
+    assert call.talked == ("101",)
+
+
+def test_a_mailbox_that_an_old_asterisk_writes_into_the_telephones_row_is_no_answer():
+    row = (
+        b'"","+4917139200001","493023125000","from-trunk","","PJSIP/trunk-00000001",'
+        b'"PJSIP/101-00000002","VoiceMail","101@default,u","2026-11-21 18:30:00",'
+        b'"2026-11-21 18:30:09","2026-11-21 18:30:20",20,11,"ANSWERED","3","1795285713.1"'
+    )
+
+    call = call_of(
+        ASTERISK.reads[Kind.RECORD](a_delivery(row, Kind.RECORD, profile="cdr"), ACCOUNT)
+    )
+
+    assert (call.outcome, call.rang, call.talked) == (Outcome.VOICEMAIL, ("101",), ())
+
+
 def test_a_row_of_columns_that_cdr_csv_never_writes_is_parked():
     with pytest.raises(UnreadableDelivery, match="columns"):
         ASTERISK.reads[Kind.RECORD](a_delivery(b'"a","b"', Kind.RECORD, profile="cdr"), ACCOUNT)

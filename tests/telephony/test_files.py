@@ -333,10 +333,11 @@ def test_every_octet_of_garbage_is_taken_and_none_twice(garbage: bytes, final: b
         b"not,a,row",
     ],
 )
-def test_a_torn_row_stands_alone_and_its_neighbours_are_read(torn: bytes):
+@pytest.mark.parametrize("final", [True, False])
+def test_a_torn_row_stands_alone_and_its_neighbours_are_read(torn: bytes, final: bool):
     octets = rows(1) + torn + b"\n" + rows(3, 4)
 
-    records, taken = ASTERISK.files("cdr", octets, True, Account(source="s"))
+    records, taken = ASTERISK.files("cdr", octets, final, Account(source="s"))
 
     assert [record.body for record in records if record.body != torn.strip(b"\0")] == [
         row(1), row(3), row(4)

@@ -18,6 +18,7 @@ from ingest.domain.calls import (
     Direction,
     Outcome,
     Report,
+    Side,
 )
 from ingest.telephony.calls import fold, tie, with_direction
 from tests.properties import examples
@@ -322,6 +323,81 @@ def test_a_withheld_number_is_nobodys_unless_another_report_names_it():
     assert not fold([hidden, ends(5, caller="+79001234501")]).withheld
 
 
+def test_a_moment_cut_to_its_second_yields_to_a_finer_one_within_it_and_to_no_other():
+    assert fold([rings(occurred_at=at(0)), rings(occurred_at=at(0.9))]).started_at == at(0.9)
+    assert fold([rings(occurred_at=at(0)), rings(occurred_at=at(1.1))]).started_at == at(0)
+
+
+def test_an_employees_telephone_answers_a_client_who_calls_and_only_waits_for_one_who_is_called():
+    ours = answers(5, agent="101", leg="a", side=Side.OURS)
+    inbound = fold([rings(direction=Direction.INBOUND, caller="x"), ours, ends(20)])
+    outbound = fold([rings(direction=Direction.OUTBOUND, callee="x"), ours, ends(20)])
+
+    assert (inbound.outcome, inbound.talked) == (Outcome.ANSWERED, ("101",))
+    assert (outbound.outcome, outbound.talked, outbound.rang) == (
+        Outcome.NO_ANSWER, (), ("101",)
+    )  # fmt: skip
+
+
+def test_a_client_is_reached_when_his_own_telephone_takes_the_call():
+    call = fold(
+        [
+            rings(direction=Direction.OUTBOUND, callee="x", occurred_at=at(0)),
+            answers(3, agent="101", leg="a", side=Side.OURS, occurred_at=at(3)),
+            answers(9, callee="x", leg="b", side=Side.THEIRS, occurred_at=at(9)),
+            ends(20, ended_at=at(20)),
+        ]
+    )
+
+    assert (call.outcome, call.answered_at, call.talk_s) == (Outcome.ANSWERED, at(9), 11)
+    assert call.talked == ("101",)
+
+
+def test_a_number_outside_that_takes_a_clients_call_is_where_it_was_sent_on():
+    theirs = answers(9, callee="y", leg="b", side=Side.THEIRS, occurred_at=at(9))
+    began = rings(direction=Direction.INBOUND, caller="x", callee="line", occurred_at=at(0))
+
+    call = fold([began, theirs, ends(20, ended_at=at(20))])
+
+    assert (call.outcome, call.forwarded_to, call.callee) == (Outcome.FORWARDED, "y", "line")
+    assert (call.answered_at, call.talk_s) == (at(9), 11)
+
+
+def test_when_a_leg_was_taken_is_told_better_by_a_live_report_than_by_a_record():
+    live = answers(7, agent="101", leg="a", side=Side.OURS, occurred_at=at(7))
+    record = leg_ends(20, agent="101", leg="a", side=Side.OURS, answered_at=at(2))
+
+    assert fold([rings(occurred_at=at(0)), record]).answered_at == at(2)
+    assert fold([rings(occurred_at=at(0)), record, live]).answered_at == at(7)
+
+
+def test_a_call_lasts_until_every_leg_that_counts_has_ended():
+    def begins(leg: str, *keys: str) -> Report:
+        return a_report(CallStage.TIED, 0, *keys, leg=leg, leg_counts=True)
+
+    def is_gone(second: float, leg: str, *keys: str) -> Report:
+        return leg_ends(second, *keys, leg=leg, leg_counts=True, occurred_at=at(second))
+
+    first, second = ("k",), ("k", "l")
+    known = [rings(occurred_at=at(0)), begins("a", *first), begins("b", *second)]
+
+    assert fold([*known, is_gone(5, "a", *first)]).state is CallState.RINGING
+    over = fold([*known, is_gone(5, "a", *first), is_gone(9, "b", *second)])
+    assert (over.state, over.ended_at, over.outcome) == (CallState.ENDED, at(9), Outcome.NO_ANSWER)
+    # Of a call that we came into, legs are unknown: the one that names it must be gone too.
+    assert fold([rings(), is_gone(9, "b", *second)]).state is CallState.RINGING
+
+
+def test_of_one_leg_what_says_most_tells_why_it_failed():
+    told = [
+        leg_ends(5, leg="a", outcome=Outcome.NO_ANSWER),
+        leg_ends(5, leg="a", outcome=Outcome.FAILED),
+    ]
+
+    assert fold([rings(), *told, ends(6)]).outcome is Outcome.FAILED
+    assert fold([rings(), *told, leg_ends(5, leg="b"), ends(6)]).outcome is Outcome.NO_ANSWER
+
+
 def test_no_report_is_no_call():
     with pytest.raises(ValueError, match="at least one"):
         fold([])
@@ -445,6 +521,8 @@ def _any_report(draw: st.DrawFn) -> Report:
         withheld=draw(st.booleans()),
         agent=draw(st.none() | st.sampled_from(["101", "102"])),
         leg=draw(st.none() | st.sampled_from(["l1", "l2"])),
+        side=draw(st.none() | st.sampled_from(list(Side))),
+        leg_counts=draw(st.booleans()),
         outcome=draw(st.none() | st.sampled_from(list(Outcome))),
         started_at=draw(_MOMENTS),
         answered_at=draw(_MOMENTS),

@@ -134,6 +134,17 @@ async def test_other_settings_need_another_subscription() -> None:
     assert provider.wishes[1]["deliveryMode"]["address"].startswith("https://moved.example/")
 
 
+async def test_settings_that_it_is_not_made_of_leave_it_as_it_is() -> None:
+    house = House(ends=NOON + timedelta(minutes=1))
+    provider = RingCentral(house)
+    await run(house, provider)
+    house.ends += timedelta(minutes=1)
+
+    await run(house, provider, replace(ACCOUNT, region="DE", config={"fallback": "+493012345"}))
+
+    assert provider.paths == [NEW]
+
+
 async def test_without_a_key_nothing_of_it_outlives_the_process() -> None:
     house = House(ends=NOON + timedelta(minutes=1))
     provider = RingCentral(house)

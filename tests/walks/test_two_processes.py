@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ingest import local
 from tests.harness.checker import check_calls, drain
 from tests.harness.load import CALLERS, hooks_of_call, post
 from tests.harness.service import Service, a_service
@@ -60,6 +64,34 @@ def test_a_command_reaches_the_core_and_a_new_source_reaches_the_edges(service: 
     [hook, _] = hooks_of_call("call-1", CALLERS[0])
     # Signed with the other source's secret: 404 while the edges do not know it, then 401.
     service.wait_for(lambda: post(service.port, hook, "branch")[0] == 401)
+
+
+def test_a_decision_is_in_the_edges_live_answer_within_a_second(service: Service) -> None:
+    core = service.settings.core_socket
+    source = {"provider": "megafon", "zone": "UTC", "region": "RU", "config": {}}
+    local.ask(core, "source.add", {"name": "vats", "secrets": {"crm_token": "t0ken"}, **source})
+    people = [(2, {"name": "Anna", "login": "anna"}), (3, {"name": "Boris", "login": "boris"})]
+    clients = [(2, {"name": "Acme", "phones": "+79161230001", "manager": "anna"})]
+    for kind, rows in (("employees", people), ("clients", clients)):
+        local.ask(core, "import", {"kind": kind, "rows": rows, "file": "directory.csv"})
+    service.wait_for(lambda: _told(service) == {"contact_name": "Acme", "responsible": "anna"})
+
+    local.ask(core, "policy.set", {"name": "duty", "value": "boris"})
+    local.ask(core, "employee.leave", {"who": "anna", "at": "2026-01-01T00:00"})
+
+    service.wait_for(lambda: _told(service)["responsible"] == "boris", seconds=1.0)
+
+
+def _told(service: Service) -> dict[str, str]:
+    """Ask as the operator's exchange does while it rings."""
+    question = b"cmd=contact&phone=79161230001&callid=1&diversion=74951230001&crm_token=t0ken"
+    address = f"http://127.0.0.1:{service.port}/hooks/vats"
+    try:
+        with urllib.request.urlopen(address, question, timeout=10) as answer:
+            found: dict[str, str] = json.loads(answer.read())
+            return found
+    except urllib.error.HTTPError:
+        return {}  # the edges do not know the source yet
 
 
 def test_a_second_service_on_the_same_data_is_refused_naming_the_first(service: Service) -> None:

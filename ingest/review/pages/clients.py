@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from ingest.domain.people import Viewer
 from ingest.review import show
 from ingest.review.pages.interactions import point_of
+from ingest.review.signed import numbers_of_client
 from ingest.review.web import NotFound, Visit
 from storage import pages, reads
 from storage.reads import ClientView, InteractionFilter, Page
@@ -61,6 +62,7 @@ async def card(visit: Visit) -> web.Response:
             "page": reads.list_interactions(
                 connection, viewer, InteractionFilter(client=key), now=visit.now, after=after
             ),
+            "signed": numbers_of_client(connection, viewer, key, now=visit.now),
             "said": pages.last_said(connection, viewer, f"client:{key}", visit.now, now=visit.now),
         }
 

@@ -62,8 +62,8 @@ def subject_of(connection: Connection, viewer: Viewer, kind: str, target: str) -
     """Return what a decision is about, in words, and the address of its page."""
     if kind == "point":
         return {"name": pretty_point(target), "href": f"/points/{target}"}
-    if kind == "status":
-        return {"name": _("a touch"), "href": f"/interactions/{target}"}
+    if kind in ("status", "tie"):
+        return {"name": _("a touch"), "href": f"/interactions/{target.partition('|')[0]}"}
     subject = target.partition("|")[2]
     client = subject.removeprefix("client:")
     if client == subject:
@@ -112,6 +112,8 @@ async def preview(visit: Visit) -> web.Response:
 def _kind(wanted: Proposal) -> str:
     if wanted.point:
         return "point"
+    if wanted.verdict in proposals.TIE_VERDICTS:
+        return "tie"
     return "status" if wanted.verdict == "status" else "flag"
 
 

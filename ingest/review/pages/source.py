@@ -132,7 +132,9 @@ async def add(visit: Visit) -> web.Response:
     if provider is None:
         return await _form(visit, values, error="Choose a provider.")
     secrets = {
-        name: value for name in provider.secrets if (value := visit.field(f"secret.{name}", 4000))
+        name: value
+        for name in (*provider.secrets, *provider.optional_secrets)
+        if (value := visit.field(f"secret.{name}", 4000))
     }
     try:
         done = await _office(
@@ -202,9 +204,10 @@ async def rotate(visit: Visit) -> web.Response:
     name = visit.request.match_info["name"]
     told = await _office(visit, accounts.show_source, name=name)
     ending = visit.field("end_old") == "yes"
+    provider = PROVIDERS[told["provider"]]
     secrets = {
         key: value
-        for key in PROVIDERS[told["provider"]].secrets
+        for key in (*provider.secrets, *provider.optional_secrets)
         if (value := visit.field(f"secret.{key}", 4000))
     }
     try:

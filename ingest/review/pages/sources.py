@@ -35,6 +35,7 @@ async def page(visit: Visit) -> web.Response:
     door = await asyncio.to_thread(visit.context.door)
     trouble = await asyncio.to_thread(visit.context.trouble)
     states = await asyncio.to_thread(visit.context.mailboxes)
+    silences = await asyncio.to_thread(visit.context.silences)
     behind = await asyncio.to_thread(_behind, visit.context, visit.now)
     return await show.page(
         visit,
@@ -45,6 +46,7 @@ async def page(visit: Visit) -> web.Response:
         trouble=trouble,
         states=states,
         behind=behind,
+        silences=silences,
         **await visit.read(ask),
     )
 

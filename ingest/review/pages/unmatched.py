@@ -11,8 +11,11 @@ from ingest.domain.contacts import ContactPoint
 from ingest.domain.people import Viewer
 from ingest.review import show
 from ingest.review.pages.clients import find_clients
+from ingest.review.pages.ties import LOOK_BACK
+from ingest.review.signed import clients_by_signature
 from ingest.review.web import NotFound, Visit
-from storage import pages, reads
+from storage import pages, reads, reads_ties
+from storage.bounces import undeliverable
 
 MOST_FOUND = 8
 
@@ -29,6 +32,9 @@ async def listing(visit: Visit) -> web.Response:
         return {
             "page": page,
             "total": reads.count_review_items(connection, viewer, now=visit.now),
+            "resembling": len(
+                reads_ties.all_resembling(connection, viewer, since=visit.now - LOOK_BACK)
+            ),
             "about": pages.summaries(
                 connection, viewer, [it.point for it in page.items], now=visit.now
             ),
@@ -48,12 +54,16 @@ async def detail(visit: Visit) -> web.Response:
         if found is None:
             raise NotFound
         holders = reads.list_clients(connection, viewer, now=visit.now, number=point, limit=10)
+        by_signature = clients_by_signature(connection, viewer, point, now=visit.now)
         wanted = {decision.what.get("client") for decision in found.decisions}
+        wanted |= {it.client for it in by_signature}
         return {
             "found": found,
             "point": point,
             "decidable": found.point.can_belong_to_a_client,
             "about": pages.summaries(connection, viewer, [point], now=visit.now)[point],
+            "lost": undeliverable(connection, [point]).get(point),
+            "signed": by_signature,
             "touched": pages.touched(connection, viewer, point),
             "holders": holders.items,
             "names": pages.client_names(connection, viewer, wanted),
@@ -64,10 +74,10 @@ async def detail(visit: Visit) -> web.Response:
 
 async def link(visit: Visit) -> web.Response:
     """Ask which client a point belongs to."""
-    point = _decidable(visit)
-    found = await visit.read(find_clients, "", now=visit.now, limit=MOST_FOUND)
+    point, text = _decidable(visit), visit.asked("q")
+    found = await visit.read(find_clients, text, now=visit.now, limit=MOST_FOUND)
     return await show.part_or_page(
-        visit, "link.html", area="unmatched", point=point, found=found.items, searched=""
+        visit, "link.html", area="unmatched", point=point, found=found.items, searched=text
     )
 
 

@@ -52,13 +52,13 @@ READY_AFTER_S = 5.0
 def request(account: Account, since: datetime, until: datetime, page: str | None) -> ApiRequest:
     """Ask for a ticket, or with the ticket for the table."""
     if page is not None:
-        return _signed(account, "stats/result", {"key": page})
+        return signed(account, "stats/result", {"key": page})
     asked = {
         "date_from": str(int(since.timestamp())),
         "date_to": str(int(until.timestamp())),
         "fields": ",".join(FIELDS),
     }
-    return _signed(account, "stats/request", asked)
+    return signed(account, "stats/request", asked)
 
 
 def turn(account: Account, response: ApiResponse, page: str | None) -> Turned:
@@ -81,7 +81,8 @@ def read(delivery: Delivery, account: Account) -> Sequence[CallEvent]:
     return [event for key, legs in calls.items() for event in _call(key, legs)]
 
 
-def _signed(account: Account, path: str, asked: Mapping[str, str]) -> ApiRequest:
+def signed(account: Account, path: str, asked: Mapping[str, str]) -> ApiRequest:
+    """Return a signed request to the interface, as every one of Mango is."""
     key, salt = secret(account, "vpbx_api_key"), secret(account, "vpbx_api_salt")
     written = json.dumps(asked, separators=(",", ":"))
     sign = hashlib.sha256((key + written + salt).encode()).hexdigest()

@@ -45,7 +45,7 @@ def asking(host: str) -> Ask:
             "limit": str(LIMIT),
         }
         query = urlencode(sorted(asked.items()))
-        signed = _signature(secret(account, "api_secret"), query)
+        signed = signature(secret(account, "api_secret"), PATH, query)
         return ApiRequest(
             url=f"https://{host}{PATH}?{query}",
             headers={"Authorization": f"{secret(account, 'api_key')}:{signed}"},
@@ -75,8 +75,9 @@ def read(delivery: Delivery, account: Account) -> Sequence[CallEvent]:
     return [event for key, legs in calls.items() for event in _call(key, legs, account, near)]
 
 
-def _signature(api_secret: str, query: str) -> str:
-    signed = PATH + query + hashlib.md5(query.encode(), usedforsecurity=False).hexdigest()
+def signature(api_secret: str, path: str, query: str) -> str:
+    """Return what proves a request of this interface."""
+    signed = path + query + hashlib.md5(query.encode(), usedforsecurity=False).hexdigest()
     digest = hmac.new(api_secret.encode(), signed.encode(), hashlib.sha1).hexdigest()
     return base64.b64encode(digest.encode()).decode()
 

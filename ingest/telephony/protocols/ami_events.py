@@ -27,76 +27,10 @@ from ingest.telephony.protocols.asterisk_channels import (
     number_shown,
     started_by_id,
 )
+from ingest.telephony.protocols.asterisk_told import STATUSES, Told, begun, started_at
 from ingest.telephony.protocols.callers import is_extension
 
-#: DialStatus of a leg that was not answered, also as CEL tells it of a whole call.
-STATUSES = {
-    "NOANSWER": Outcome.NO_ANSWER,
-    "CANCEL": Outcome.CANCELLED,
-    "BUSY": Outcome.BUSY,
-    "CONGESTION": Outcome.FAILED,
-    "CHANUNAVAIL": Outcome.FAILED,
-    "INVALIDARGS": Outcome.FAILED,
-    "DONTCALL": Outcome.REJECTED,
-    "TORTURE": Outcome.REJECTED,
-}
-#: Causes of a dialled leg that say more than DialStatus does; the others decide nothing.
-CAUSES = {
-    "1": Outcome.FAILED,  # no such number
-    "2": Outcome.FAILED,  # no route
-    "3": Outcome.FAILED,
-    "17": Outcome.BUSY,
-    "21": Outcome.REJECTED,
-    "22": Outcome.FAILED,  # the number was changed
-    "28": Outcome.FAILED,  # the number is not complete
-}
 RING, RINGING = "4", "5"  #: ChannelState: it called us, or a telephone that it called rings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """One event, with what all of them carry."""
-
-    lines: Mapping[str, str]
-    account: Account
-    at: datetime | None  #: with `timestampevents`
-
-    @property
-    def uniqueid(self) -> str:
-        """Return the id of the event's channel."""
-        return required(self.lines, "uniqueid")
-
-    @property
-    def linkedid(self) -> str:
-        """Return the id of the call that the channel belongs to now."""
-        return text(self.lines, "linkedid") or self.uniqueid
-
-    @property
-    def is_first(self) -> bool:
-        """Tell whether it is of the channel that began the call."""
-        return self.uniqueid == self.linkedid
-
-    def channel(self, name: str = "channel") -> Channel | None:
-        """Return a channel that the event names."""
-        return channel_of(text(self.lines, name), self.account)
-
-    def event(self, stage: CallStage, channel: Channel | None = None, **said: Any) -> CallEvent:
-        """Return an event of the call; with a channel it is about that telephone."""
-        if channel is not None:
-            said = {"leg": channel.name, "agent": channel.agent, "side": channel.side, **said}
-        said = {"call_keys": keys_of(self.linkedid, self.uniqueid), "occurred_at": self.at, **said}
-        return CallEvent(stage=stage, **said)
-
-    def there_is(self, channel: Channel, **said: Any) -> CallEvent:
-        """Return that a channel exists: the call lasts at least until it is gone."""
-        return self.event(CallStage.TIED, leg=channel.name, leg_counts=True, **said)
-
-    def is_gone(self, channel: Channel, cause: str = "") -> CallEvent:
-        """Return that a channel is no more; of one that was dialled also why, if that is known."""
-        outcome = None if self.is_first or channel.side is None else CAUSES.get(cause)
-        if outcome is None:
-            return self.event(CallStage.LEG_ENDED, leg=channel.name, leg_counts=True)
-        return self.event(CallStage.LEG_ENDED, channel, leg_counts=True, outcome=outcome)
 
 
 def read(lines: Mapping[str, str], account: Account) -> list[CallEvent]:
@@ -109,27 +43,6 @@ def read(lines: Mapping[str, str], account: Account) -> list[CallEvent]:
     if not events:
         raise IgnoredDelivery(f"{name} of a channel that is nobody's telephone")
     return events
-
-
-def begun(told: Told, channel: Channel, *, exten: str | None, caller: str | None) -> CallEvent:
-    """Return the call that the first channel began: over a trunk it came in, else we began it."""
-    started_at = told.at
-    if started_at is None and (second := started_by_id(told.uniqueid)):
-        started_at = datetime.fromtimestamp(second, UTC)
-    sides: dict[str, Any] = {}
-    match channel.kind:
-        case Kind.TRUNK:
-            shown = number_shown(caller)
-            sides = {"direction": Direction.INBOUND, "caller": shown, "withheld": shown is None}
-            sides["callee"] = exten if exten not in ("s", "h") else None
-        case Kind.PHONE if is_inside(exten, told.account):
-            sides = {"direction": Direction.INTERNAL, "caller": channel.agent, "callee": exten}
-        case Kind.PHONE:
-            sides = {"direction": Direction.OUTBOUND, "caller": channel.agent}
-            sides["callee"] = dialled(exten, told.account)
-    return told.event(
-        CallStage.RINGING, started_at=started_at, agent=channel.agent, leg=channel.name, **sides
-    )
 
 
 def _newchannel(told: Told) -> list[CallEvent]:

@@ -18,7 +18,6 @@ from ingest.domain.calls import CallEvent, CallStage, Direction, Outcome
 from ingest.domain.deliveries import Account, IgnoredDelivery, UnreadableDelivery
 from ingest.telephony.fields import epoch, local_time, required, text
 from ingest.telephony.protocols.ami import VOICEMAIL
-from ingest.telephony.protocols.ami_events import CAUSES, STATUSES, Told, begun
 from ingest.telephony.protocols.asterisk_channels import (
     Channel,
     Kind,
@@ -28,6 +27,7 @@ from ingest.telephony.protocols.asterisk_channels import (
     number_shown,
     started_by_id,
 )
+from ingest.telephony.protocols.asterisk_told import CAUSES, STATUSES, Told, begun, started_at
 from ingest.telephony.protocols.callers import is_extension
 
 #: Columns of a cel_custom file as its sample configuration writes them.

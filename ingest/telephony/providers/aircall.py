@@ -27,6 +27,7 @@ from ingest.telephony.histories import aircall as history
 from ingest.telephony.protocols.callers import shown
 from ingest.telephony.request import json_object
 from ingest.telephony.signatures import require_proof, same
+from ingest.telephony.sounds import AIRCALL_SOUND
 
 # {"resource": "call", "event": "call.hungup", "timestamp": 1794906055, "token": "58f0",
 #  "data": {"id": 780883160, "direction": "inbound", "started_at": 1794906000,
@@ -146,4 +147,5 @@ AIRCALL = Provider(
     secrets=("token",),
     reads={Kind.PULL: history.reading(_listed)},
     history=history.HISTORY,
+    recordings=AIRCALL_SOUND,
 )

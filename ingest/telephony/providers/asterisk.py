@@ -26,9 +26,11 @@ from ingest.domain.deliveries import (
     UnreadableDelivery,
 )
 from ingest.domain.records import Record
+from ingest.telephony.histories import cdr_table
 from ingest.telephony.protocols import ami_events, asterisk_cdr, asterisk_cel
 from ingest.telephony.protocols.ami import AmiTalk, lines_of
 from ingest.telephony.records import cells, columns_are, split
+from ingest.telephony.sounds import OWN_SOUND
 
 UTC_ZONE = ZoneInfo("UTC")
 #: Settings that are lists of texts.
@@ -140,9 +142,11 @@ ASTERISK = Provider(
     secret_problem=secret_problem,
     config_problem=config_problem,
     hooks=False,
-    reads={Kind.STREAM: read_message, Kind.RECORD: read_record},
+    reads={Kind.STREAM: read_message, Kind.RECORD: read_record, Kind.PULL: cdr_table.read},
+    history=cdr_table.HISTORY,
     files=files,
     talk=AmiTalk,
     talk_port=5038,
     talk_tls_port=5039,
+    recordings=OWN_SOUND,
 )

@@ -23,6 +23,7 @@ from ingest.telephony.fields import Fields, required, rfc3339, text, url, word
 from ingest.telephony.protocols.callers import shown
 from ingest.telephony.request import json_object
 from ingest.telephony.signatures import require_basic
+from ingest.telephony.sounds import BANDWIDTH_SOUND
 
 # {"eventType": "transferDisconnect", "eventTime": "2026-11-17T22:00:40.000Z", "callId": "c-e95b",
 #  "parentCallId": "c-c54d", "from": "+12025550143", "to": "+12025550100", "direction": "outbound",
@@ -150,4 +151,5 @@ BANDWIDTH = Provider(
     parse=parse,
     answer=answer,
     secrets=("basic_user", "basic_password"),
+    recordings=BANDWIDTH_SOUND,
 )

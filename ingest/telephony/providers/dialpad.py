@@ -26,6 +26,7 @@ from ingest.telephony.protocols import jwt
 from ingest.telephony.protocols.callers import shown
 from ingest.telephony.request import json_object
 from ingest.telephony.signatures import require_proof
+from ingest.telephony.sounds import DIALPAD_SOUND
 
 # {"call_id": 5635304278851584, "state": "hangup", "direction": "inbound",
 #  "external_number": "+12025550143", "internal_number": "+13125550188",
@@ -135,4 +136,5 @@ DIALPAD = Provider(
     parse=parse,
     answer=answer,
     secrets=("jwt_secret",),
+    recordings=DIALPAD_SOUND,
 )

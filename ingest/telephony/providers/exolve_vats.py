@@ -5,6 +5,7 @@ from __future__ import annotations
 from ingest.domain.deliveries import Kind, Provider
 from ingest.telephony.histories import crmapi as history
 from ingest.telephony.protocols import crmapi
+from ingest.telephony.sounds import CRMAPI_SOUND
 
 EXOLVE_VATS = Provider(
     name="exolve_vats",
@@ -17,4 +18,5 @@ EXOLVE_VATS = Provider(
     secrets=("crm_token",),
     reads={Kind.PULL: history.read},
     history=history.HISTORY,
+    recordings=CRMAPI_SOUND,
 )

@@ -18,6 +18,7 @@ from ingest.telephony.digest import challenge, is_digest, require_digest
 from ingest.telephony.protocols import cdr_body, cdr_call, cdr_files, esl, esl_events
 from ingest.telephony.request import storable
 from ingest.telephony.signatures import require_basic
+from ingest.telephony.sounds import OWN_SOUND
 
 _UUID = re.compile(r"(?:^|&)uuid=(?:a_)?([^&]{1,128})")  #: the modules append it to the address
 
@@ -77,4 +78,5 @@ FREESWITCH = Provider(
     talk=esl.talk,
     talk_port=esl.PORT,
     handshake=challenge,
+    recordings=OWN_SOUND,
 )

@@ -41,6 +41,7 @@ from ingest.telephony.pulled import (
 )
 from ingest.telephony.request import json_value
 from ingest.telephony.signatures import require_basic
+from ingest.telephony.sounds import OWN_SOUND
 
 # {"cdr_root": [{"AcctId": "62", "src": "03023125042", "dst": "1000", "lastapp": "Dial",
 #   "start": "2026-11-17 14:00:00", "answer": "2026-11-17 14:00:06", "end": "2026-11-17 14:00:46",
@@ -229,4 +230,5 @@ GRANDSTREAM_UCM = Provider(
         secrets=("api_user", "api_password"),
         hosts_of=hosts_of,
     ),
+    recordings=OWN_SOUND,
 )

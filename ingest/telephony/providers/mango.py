@@ -26,6 +26,7 @@ from ingest.telephony.fields import Fields, epoch, part, required, text, word
 from ingest.telephony.histories import mango as history
 from ingest.telephony.request import form_octets, json_object
 from ingest.telephony.signatures import require_proof, same
+from ingest.telephony.sounds import MANGO_SOUND
 
 # vpbx_api_key=...&sign=...&json={"entry_id":"NDQx","call_id":"MTox","timestamp":1794985218,"seq":2,
 #  "call_state":"Connected","location":"abonent","from":{"number":"79001234501"},
@@ -216,4 +217,5 @@ MANGO = Provider(
     handshake=handshake,
     reads={Kind.PULL: history.read},
     history=history.HISTORY,
+    recordings=MANGO_SOUND,
 )

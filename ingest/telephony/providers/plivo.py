@@ -29,6 +29,7 @@ from ingest.telephony.fields import Fields, formatted, required, seconds, text, 
 from ingest.telephony.protocols.callers import shown
 from ingest.telephony.request import form_fields, form_pairs
 from ingest.telephony.signatures import require_proof, same
+from ingest.telephony.sounds import PLIVO_SOUND
 
 # CallUUID=11f4&Direction=outbound&From=12025550100&To=442079460123&CallStatus=completed
 #  &Event=Hangup&HangupCauseName=Normal+Hangup&Duration=66&StartTime=2026-11-17+19%3A30%3A00
@@ -190,4 +191,5 @@ PLIVO = Provider(
     parse=parse,
     answer=answer,
     secrets=("auth_token",),
+    recordings=PLIVO_SOUND,
 )

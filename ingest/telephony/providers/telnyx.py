@@ -33,6 +33,7 @@ from ingest.telephony.fields import Fields, part, required, rfc3339, text, url
 from ingest.telephony.protocols.callers import shown
 from ingest.telephony.request import json_object
 from ingest.telephony.signatures import require_fresh, require_proof
+from ingest.telephony.sounds import TELNYX_SOUND
 
 # {"data": {"event_type": "call.hangup", "id": "3483a34e", "occurred_at": "2026-11-16T20:01:03Z",
 #  "payload": {"call_leg_id": "bd09", "call_session_id": "70f5", "from": "+12025550100",
@@ -196,4 +197,5 @@ TELNYX = Provider(
     parse=parse,
     answer=answer,
     secrets=("public_key_base64",),
+    recordings=TELNYX_SOUND,
 )

@@ -6,6 +6,7 @@ from ingest.domain.deliveries import Account, HookRequest, Kind, Provider
 from ingest.telephony.histories import laml as history
 from ingest.telephony.protocols import laml
 from ingest.telephony.pulled import secret
+from ingest.telephony.sounds import TWILIO_SOUND
 
 API_HOST = "api.twilio.com"
 
@@ -32,4 +33,5 @@ TWILIO = Provider(
     secrets=("auth_token",),
     reads={Kind.PULL: history.read},
     history=history.history(where, ("account_sid", "auth_token"), lambda account: (API_HOST,)),
+    recordings=TWILIO_SOUND,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ingest.domain.deliveries import Kind, Provider
 from ingest.telephony.histories import uis as history
 from ingest.telephony.protocols import uis
+from ingest.telephony.sounds import UIS_SOUND
 
 UIS = Provider(
     name="uis",
@@ -16,4 +17,5 @@ UIS = Provider(
     signs=False,
     reads={Kind.PULL: history.read},
     history=history.HISTORY,
+    recordings=UIS_SOUND,
 )

@@ -39,6 +39,7 @@ from ingest.telephony.protocols.callers import is_extension, shown
 from ingest.telephony.protocols.zones import pbx_zone
 from ingest.telephony.request import json_object
 from ingest.telephony.signatures import require_proof, same
+from ingest.telephony.sounds import OWN_SOUND
 
 # {"type": 30012, "sn": "3633D2199067", "msg": "{\"call_id\": \"1795000000.16\",
 #  \"time_start\": \"2026-11-17 11:00:00\", \"call_from\": \"03023125042\", \"call_to\": \"703\",
@@ -216,4 +217,5 @@ YEASTAR_P = Provider(
     answer=answer,
     secrets=("webhook_secret", "path_token"),
     any_secret=True,
+    recordings=OWN_SOUND,
 )

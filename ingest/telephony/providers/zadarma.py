@@ -5,6 +5,7 @@ from __future__ import annotations
 from ingest.domain.deliveries import Kind, Provider
 from ingest.telephony.histories import notify as history
 from ingest.telephony.protocols import notify
+from ingest.telephony.sounds import ZADARMA_SOUND
 
 ZADARMA = Provider(
     name="zadarma",
@@ -17,4 +18,5 @@ ZADARMA = Provider(
     lookup=notify.LOOKUP,
     reads={Kind.PULL: history.read},
     history=history.HISTORY,
+    recordings=ZADARMA_SOUND,
 )

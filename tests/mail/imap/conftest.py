@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +17,7 @@ import pytest_asyncio
 from ingest.domain.deliveries import Delivery
 from ingest.domain.mailboxes import Mailbox, MailboxState, Tls
 from ingest.keeper import Keeper
-from ingest.mail.follower import Pace, desk_of, follow
+from ingest.mail.follower import Desk, Pace, desk_of, follow
 from ingest.mail.imap import Limits
 from storage.log_sqlite import SqliteLog, open_log
 from tests.imap_servers import Dovecot, ScriptedServer, why_no_dovecot
@@ -61,6 +62,7 @@ class Office:
     def __init__(self, log: SqliteLog) -> None:
         self.log = log
         self.disk_free = 1.0
+        self.full: str | None = None  #: why nothing should be read now; None: ask the keeper
         self.keeper = Keeper(log, disk_free=lambda: self.disk_free)
         self.states: dict[str, MailboxState] = {}
         self.history: list[MailboxState] = []
@@ -92,17 +94,25 @@ class Office:
         except TimeoutError:
             raise AssertionError(f"not true within {within_s} s; last: {self.states}") from None
 
+    def desk(self) -> Desk:
+        """Return what a follower is given of the log."""
+        return replace(desk_of(self.keeper), full=lambda: self.full or self.keeper.full)
+
     @asynccontextmanager
     async def following(self, *mailboxes: Mailbox, **settings: Any) -> AsyncIterator[None]:
         """Follow these mailboxes meanwhile."""
         stop = asyncio.Event()
-        given: dict[str, Any] = {"pace": QUICK, "limits": IMPATIENT, "chance": lambda: 0.5}
+        given: dict[str, Any] = {
+            "pace": QUICK,
+            "limits": IMPATIENT,
+            "chance": lambda: 0.5,
+            "clock": lambda: NOW,
+        }
         tasks = [
             asyncio.ensure_future(
                 follow(
                     mailbox,
-                    desk=desk_of(self.keeper),
-                    clock=lambda: NOW,
+                    desk=self.desk(),
                     on_state=self.show,
                     stop=stop,
                     **(given | settings),

@@ -31,6 +31,11 @@ def errors(office: Office, mailbox: str = "mb-bob") -> str:
     )
 
 
+def rests(office: Office, mailbox: str = "mb-bob") -> str | None:
+    state = office.states.get(mailbox)
+    return state.folders[0].rests if state else None
+
+
 def once(bad: Callable[..., Awaitable[None]], good: Callable[..., Awaitable[None]]) -> Any:
     """Answer badly the first time, then well."""
     used: list[None] = []
@@ -519,14 +524,20 @@ async def test_an_overstated_uidnext_hides_no_mail(office: Office, serve: Serve)
         await office.until(lambda: office.uids() == [1, 2])
 
 
-async def test_nothing_is_read_while_the_disk_is_nearly_full(office: Office, serve: Serve) -> None:
+async def test_the_first_import_rests_while_the_disk_is_nearly_full(
+    office: Office, serve: Serve
+) -> None:
     server = await serve(mails={1: a_mail(1)})
     office.disk_free = 0.05
-    async with office.following(a_mailbox(server), pace=replace(QUICK, retry_most_s=1.2)):
-        await office.until(lambda: "the disk is nearly full" in errors(office))
+    async with office.following(a_mailbox(server), pace=replace(QUICK, full_s=0.1)):
+        await office.until(lambda: rests(office) == "the disk is nearly full")
         assert office.uids() == []
         office.disk_free = 0.5
         await office.until(lambda: office.uids() == [1])
+        await office.until(lambda: rests(office) is None)
+
+    assert errors(office) == ""
+    assert server.connections == 1
 
 
 async def test_numberings_that_change_back_and_forth_lose_and_double_nothing(

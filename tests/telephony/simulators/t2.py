@@ -18,9 +18,7 @@ def routes(knows: Simulated) -> Sequence[web.RouteDef]:
 
     async def renew(request: web.Request) -> web.Response:
         if request.headers.get("Authorization") != knows.tickets["refresh"]:
-            return web.json_response(
-                {"details": "The token has already been updated"}, status=403
-            )
+            return web.json_response({"details": "The token has already been updated"}, status=403)
         number = knows.tickets.get("number", 0) + 1
         knows.tickets.update(number=number, access=f"at-{number}", refresh=f"rt-new-{number}")
         return web.json_response(

@@ -1,0 +1,57 @@
+"""What a command asks the edges to keep goes into their log, once."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+
+from ingest import local
+from ingest.accounts import Book
+from ingest.edges import Edges
+from ingest.secrets import Secrets
+from ingest.settings import load_settings
+from storage import sources
+from storage.database import Database, sqlite_url
+from storage.schema import migrate
+
+NOW = datetime(2026, 11, 19, tzinfo=UTC)
+
+
+async def test_rows_of_a_call_file_are_kept_by_the_edges_and_kept_once(tmp_path: Path) -> None:
+    settings = load_settings(data_dir=tmp_path, public_listen="127.0.0.1:0")
+    database, secrets = Database(sqlite_url(tmp_path / "main.db")), Secrets([Fernet.generate_key()])
+    migrate(database)
+    with database.write() as connection:
+        common: dict[str, Any] = {"zone": "UTC", "region": "RU", "config": {}, "at": NOW, "by": "t"}
+        sources.put_source(
+            connection, id="s", name="mobile", provider="callfile",
+            sealed=secrets.seal("s", []), **common,
+        )  # fmt: skip
+    edges = Edges(settings, Book(database, secrets, "https://hooks.example.org"), lambda: NOW)
+    await edges.start()
+    row = ["record:call:1", {"kind": "record", "file": "may.csv", "line": 2}, "{}"]
+
+    async def ask(**records: Any) -> Any:
+        asked = {"closings": [], "records": records}
+        return await asyncio.to_thread(local.ask, settings.edges_socket, "append", asked)
+
+    try:
+        first = await ask(source="mobile", rows=[row])
+        second = await ask(source="mobile", rows=[row])
+        with pytest.raises(local.Refused, match="no source other"):
+            await ask(source="other", rows=[row])
+        closing = {"closings": [["closed:a", "{}"]]}
+        old = await asyncio.to_thread(local.ask, settings.edges_socket, "append", closing)
+        kept = edges.logs["calls"].read(0, 0, 10)
+    finally:
+        await edges.stop()
+        database.close()
+
+    assert (first["kept"], second["kept"], old["new"]) == (1, 0, 1)
+    assert [it.source for it in kept] == ["mobile", "!clock"]
+    assert kept[0].head["line"] == 2
