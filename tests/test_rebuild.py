@@ -154,6 +154,30 @@ def test_what_commutes_gives_the_same_rows_in_whatever_order_it_is_recorded(
     assert results[0] == results[1]
 
 
+@played(12)
+@given(
+    wire=st.lists(twins, min_size=3, max_size=8),
+    declared=st.lists(neighbours, min_size=1, max_size=3),
+    data=st.data(),
+)
+def test_in_whatever_order_several_sources_report_the_same_calls_are_tied(
+    company: Company, wire: list[Op], declared: list[Op], data: st.DataObject
+) -> None:
+    said = [*readings(wire), *without_conflicts(declared)]
+    results = []
+    for order in (said, data.draw(st.permutations(said), label="order")):
+        for world in a_copy(company):
+            played = Played(world, company)
+            for it in order:
+                if isinstance(it, tuple):
+                    played.play(it)
+                else:
+                    world.deliver([it])
+            results.append(world.rows())
+
+    assert results[0] == results[1]
+
+
 def each_mail_once(wire: list[Op]) -> list[Op]:
     """Give each mail an identity of its own: two mails are not one with two readings."""
     return [

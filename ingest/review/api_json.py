@@ -245,7 +245,15 @@ def review_item(found: ReviewItem) -> Json:
 # Operations ------------------------------------------------------------------------------------
 
 #: What the public door counts of a source and the API shows.
-DOOR_COUNTERS = ("accepted", "repeated", "changed", "rejected", "overloaded", "failed")
+DOOR_COUNTERS = (
+    "accepted",
+    "repeated",
+    "changed",
+    "rejected",
+    "handshakes",
+    "overloaded",
+    "failed",
+)
 
 
 def source(found: reads.SourceView, door: Mapping[str, Any]) -> Json:

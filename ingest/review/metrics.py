@@ -26,7 +26,7 @@ from storage.tables import deliveries, flags, redecide_jobs
 MOST_LABELS = 80
 
 #: What the public door counts of each source: name, and the field of its counters.
-DOOR = ("accepted", "repeated", "changed", "rejected", "overloaded", "failed")
+DOOR = ("accepted", "repeated", "changed", "rejected", "handshakes", "overloaded", "failed")
 
 #: The same of questions who is calling.
 QUESTIONS = ("asked", "named", "unkept")

@@ -275,7 +275,7 @@ def workbook(
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     packages = "http://schemas.openxmlformats.org/package/2006"
-    parts = {
+    parts: dict[str, str | bytes] = {
         "[Content_Types].xml": f'{head}<Types xmlns="{packages}/content-types"/>',
         "_rels/.rels": f'{head}<Relationships xmlns="{packages}/relationships"><Relationship'
         f' Id="r1" Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',

@@ -175,12 +175,17 @@ def make(
     kind: str = "text",
     zone: str | None = None,
     copies: int = 1,
+    begins_at: datetime | None = None,
 ) -> None:
     """Make the table `cdr` with the row in it; `calldate` is the start where it is asked for."""
     names = [name for name in COLUMNS[18] if name not in lacking]
     values = dict(zip(COLUMNS[18], next(csv.reader(io.StringIO(ROW))), strict=True))
     if zone:
         connection.execute(f"SET TIME ZONE '{zone}'")
+    if begins_at is not None:  # in the table's zone
+        moments = {"start": 0, "answer": 4, "end": 10}
+        for name, after_s in moments.items():
+            values[name] = f"{begins_at + timedelta(seconds=after_s):%Y-%m-%d %H:%M:%S}"
     values["calldate"] = values["start"]
     columns = ["calldate", *names]
     kinds = {"calldate": kind, "duration": "integer", "billsec": "integer"}

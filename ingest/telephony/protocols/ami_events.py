@@ -9,8 +9,6 @@ the call is over with the last of them. Most causes decide nothing: a caller who
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from ingest.domain.calls import CallEvent, CallStage, Direction, Outcome
@@ -22,12 +20,11 @@ from ingest.telephony.protocols.asterisk_channels import (
     Kind,
     channel_of,
     dialled,
-    is_inside,
     keys_of,
     number_shown,
     started_by_id,
 )
-from ingest.telephony.protocols.asterisk_told import STATUSES, Told, begun, started_at
+from ingest.telephony.protocols.asterisk_told import STATUSES, Told, begun
 from ingest.telephony.protocols.callers import is_extension
 
 RING, RINGING = "4", "5"  #: ChannelState: it called us, or a telephone that it called rings
@@ -56,9 +53,7 @@ def _newchannel(told: Told) -> list[CallEvent]:
     if lines.get("channelstate") == RING:
         exten, caller = text(lines, "exten"), text(lines, "calleridnum")
         return [there_is, begun(told, channel, exten=exten, caller=caller)]
-    second = started_by_id(told.uniqueid)
-    started_at = told.at or (datetime.fromtimestamp(second, UTC) if second else None)
-    return [there_is, told.event(CallStage.RINGING, started_at=started_at)]
+    return [there_is, told.event(CallStage.RINGING, started_at=told.started_at)]
 
 
 def _newstate(told: Told) -> list[CallEvent]:

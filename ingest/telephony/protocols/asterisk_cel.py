@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ingest.domain.calls import CallEvent, CallStage, Direction, Outcome
@@ -27,7 +27,7 @@ from ingest.telephony.protocols.asterisk_channels import (
     number_shown,
     started_by_id,
 )
-from ingest.telephony.protocols.asterisk_told import CAUSES, STATUSES, Told, begun, started_at
+from ingest.telephony.protocols.asterisk_told import CAUSES, STATUSES, Told, begun
 from ingest.telephony.protocols.callers import is_extension
 
 #: Columns of a cel_custom file as its sample configuration writes them.
@@ -88,9 +88,7 @@ def _chan_start(told: Told, channel: Channel) -> list[CallEvent]:
         return [there_is]
     if entered and channel.kind is not Kind.INSIDE:
         return [there_is, begun(told, channel, exten=exten, caller=caller)]
-    second = started_by_id(told.uniqueid)
-    started_at = told.at or (datetime.fromtimestamp(second, UTC) if second else None)
-    return [there_is, told.event(CallStage.RINGING, started_at=started_at)]
+    return [there_is, told.event(CallStage.RINGING, started_at=told.started_at)]
 
 
 def _answer(told: Told, channel: Channel) -> list[CallEvent]:

@@ -67,6 +67,14 @@ class Told:
         """Tell whether it is of the channel that began the call."""
         return self.uniqueid == self.linkedid
 
+    @property
+    def started_at(self) -> datetime | None:
+        """Return when the channel began: the event's moment, else the second that its id names."""
+        second = started_by_id(self.uniqueid)
+        if self.at is not None or second is None:
+            return self.at
+        return datetime.fromtimestamp(second, UTC)
+
     def channel(self, name: str = "channel") -> Channel | None:
         """Return a channel that the event names."""
         return channel_of(text(self.lines, name), self.account)
@@ -92,9 +100,6 @@ class Told:
 
 def begun(told: Told, channel: Channel, *, exten: str | None, caller: str | None) -> CallEvent:
     """Return the call that the first channel began: over a trunk it came in, else we began it."""
-    started_at = told.at
-    if started_at is None and (second := started_by_id(told.uniqueid)):
-        started_at = datetime.fromtimestamp(second, UTC)
     sides: dict[str, Any] = {}
     match channel.kind:
         case Kind.TRUNK:
@@ -106,6 +111,5 @@ def begun(told: Told, channel: Channel, *, exten: str | None, caller: str | None
         case Kind.PHONE:
             sides = {"direction": Direction.OUTBOUND, "caller": channel.agent}
             sides["callee"] = dialled(exten, told.account)
-    return told.event(
-        CallStage.RINGING, started_at=started_at, agent=channel.agent, leg=channel.name, **sides
-    )
+    began: dict[str, Any] = {"started_at": told.started_at, "leg": channel.name}
+    return told.event(CallStage.RINGING, agent=channel.agent, **began, **sides)
