@@ -14,14 +14,10 @@ from ingest.domain.directory import Change, Directory
 from ingest.domain.interactions import FlagKind, Policies, Touch, call_key_id
 from ingest.domain.mails import Mail, Sighting
 from ingest.matching.decide import CLOSABLE, OfPoint, Timeline, decide
+from ingest.matching.knowledge import Knowledge
 from ingest.matching.merging import Told, merge
-from ingest.matching.touches import (
-    Knowledge,
-    points_of_call,
-    points_of_mail,
-    touch_of_call,
-    touch_of_mail,
-)
+from ingest.matching.touches import points_of_call, touch_of_call
+from ingest.matching.touches_of_mails import points_of_mail, touch_of_mail
 from ingest.readers import Reading
 from ingest.telephony.calls import fold
 from storage import decided, decisions, derived, directory, facts, recordings, timelines, wire

@@ -18,8 +18,9 @@ from ingest.domain.directory import Directory, Holding, Line, LineKind, PointFac
 from ingest.domain.mails import Mail, MailAddress, PassageKind, Sighting
 from ingest.mail.message import parse
 from ingest.mail.signatures import name_in, numbers_written
+from ingest.matching.knowledge import Knowledge
 from ingest.matching.signed import numbers_in
-from ingest.matching.touches import Knowledge, touch_of_mail
+from ingest.matching.touches_of_mails import touch_of_mail
 
 _AT = datetime(2026, 5, 6, 12, tzinfo=UTC)
 _WORDS = "--b\nContent-Type: text/plain\n\nwords\n--b--\n"  #: a body under any header of a set

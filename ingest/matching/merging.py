@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from ingest.domain.calls import Call, CallState, Direction, Outcome
 from ingest.domain.interactions import Participant, Role, Status, Touch
-from ingest.matching.touches import Knowledge, opinion
+from ingest.matching.knowledge import Knowledge, opinion
 
 Value = TypeVar("Value")
 

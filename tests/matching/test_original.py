@@ -12,7 +12,8 @@ from ingest.domain.directory import BEGINNING
 from ingest.domain.interactions import Participant, Policies, Policy, Role, Side, Status, Touch
 from ingest.domain.mailboxes import WebForm
 from ingest.domain.mails import FormField, Forwarded, Mail, MailAddress
-from ingest.matching.touches import Knowledge, points_of_mail, touch_of_mail
+from ingest.matching.knowledge import Knowledge
+from ingest.matching.touches_of_mails import points_of_mail, touch_of_mail
 from tests.matching.test_touches import OURS, THEIRS, a_mail, known, seen
 
 COLLEAGUE, STRANGER, FORM = "info@ours.example", "new@stranger.example", "form@ours.example"

@@ -23,7 +23,9 @@ from ingest.domain.directory import (
 )
 from ingest.domain.interactions import Kind, Policies, Policy, Role, Side, Status, Touch
 from ingest.domain.mails import Mail, MailAddress, Sighting
-from ingest.matching.touches import Knowledge, moment_of, touch_of_call, touch_of_mail
+from ingest.matching.knowledge import Knowledge
+from ingest.matching.touches import touch_of_call
+from ingest.matching.touches_of_mails import moment_of, touch_of_mail
 
 NOON = datetime(2026, 5, 6, 12, tzinfo=UTC)
 CLIENT, SIM, DID = "+79161110001", "+74951110001", "+74951110003"

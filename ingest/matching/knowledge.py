@@ -1,0 +1,114 @@
+"""What is known when a touch is made, and what it needs by the company's table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from ingest.domain.calls import Direction, Outcome
+from ingest.domain.contacts import ContactPoint, PointKind
+from ingest.domain.directory import Directory, PointFacts
+from ingest.domain.interactions import (
+    Kind,
+    Participant,
+    Policies,
+    Policy,
+    Role,
+    Side,
+    Status,
+    Touch,
+)
+from ingest.matching.match import (
+    NOTHING_KNOWN,
+    Linked,
+    Match,
+    Mistaken,
+    Nobody,
+    Ours,
+    Unlinked,
+    match,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """What is known when a touch is made of a call or mail."""
+
+    directory: Directory
+    policies: Policies = field(default_factory=Policies)
+    points: Mapping[str, PointFacts] = field(default_factory=dict)  #: `str(point)` -> facts
+    #: key -> a person's latest status, with the number of that decision
+    statuses: Mapping[str, tuple[int, Status]] = field(default_factory=dict)
+
+    def match(self, point: ContactPoint, at: datetime) -> Match:
+        """Return whose point it was at that moment."""
+        return match(point, at, self.directory, self.points.get(str(point), NOTHING_KNOWN))
+
+    def decided(self, keys: Iterable[str]) -> Status | None:
+        """Return a person's status; of joined keys with different ones the latest counts."""
+        found = [self.statuses[key] for key in keys if key in self.statuses]
+        return max(found)[1] if found else None
+
+
+def is_suppressed(known: Knowledge, point: ContactPoint, at: datetime) -> bool:
+    """Tell whether policy or a person hides all touches with this point."""
+    found = known.match(point, at)
+    return isinstance(found, Unlinked) and found.suppressed
+
+
+def correspondent(
+    point: ContactPoint,
+    role: Role,
+    at: datetime,
+    known: Knowledge,
+    *,
+    name: str | None = None,
+    principal: bool = False,
+) -> Participant:
+    """Return the other side, linked if exactly one client held the point."""
+    part = Participant(point=point, role=role, side=Side.OTHER, name=name, principal=principal)
+    match known.match(point, at):
+        case Ours():
+            return replace(part, side=Side.OWN, principal=False)
+        case Linked(client, contact, method):
+            return replace(
+                part,
+                side=Side.CLIENT,
+                client=client,
+                contact=contact,
+                method=method,
+                subject=f"client:{client}",
+            )
+        case Unlinked(cause):
+            return replace(part, cause=cause, subject=str(point))
+        case Nobody() if point.kind is PointKind.SHORT or str(point) == "withheld:":
+            return part
+        case Nobody() | Mistaken():
+            return replace(part, subject=str(point))
+
+
+def opinion(touch: Touch, policy: Policy) -> Status:
+    """Return what the touch needs by the company's table, before later touches are looked at."""
+    if touch.direction is Direction.INTERNAL:
+        return Status.INTERNAL
+    if touch.kind is Kind.MAIL and touch.machine:
+        return Status.AUTO
+    if touch.learned_at - touch.occurred_at > policy.history_after:
+        return Status.HISTORY
+    if not touch.ended:
+        return Status.IN_PROGRESS
+    return policy.statuses.get(
+        (touch.kind, touch.direction, _how_it_went(touch, policy)), Status.NEEDS_COMMENT
+    )
+
+
+def _how_it_went(touch: Touch, policy: Policy) -> str:
+    if touch.kind is Kind.MAIL:
+        return "person"
+    if touch.outcome is Outcome.FORWARDED:
+        return "forwarded" if touch.direction is Direction.INBOUND else "answered"
+    if touch.outcome is not Outcome.ANSWERED:
+        return "missed"
+    short = touch.talk_s is not None and touch.talk_s < policy.short_call.total_seconds()
+    return "short" if short and touch.direction is Direction.INBOUND else "answered"
