@@ -17,11 +17,13 @@ from aiohttp import web
 
 from ingest import local, outages
 from ingest.accounts import Book
+from ingest.asking import ask_grant
 from ingest.domain.deliveries import Account, NewDelivery, Provider, Receipt
 from ingest.domain.mailboxes import Mailbox, MailboxState
 from ingest.following import Followers
 from ingest.keeper import Keeper, KeeperLimits, KeepFailed, disk_free_of
 from ingest.mail.follower import Crowd, desk_of, follow, state_name
+from ingest.mail.tokens import Tokens
 from ingest.readers import CLOCK
 from ingest.settings import Settings, split_listen
 from ingest.telephony import history
@@ -66,6 +68,7 @@ class Edges:
         self._socket: asyncio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._followers = Followers(self._follow)
+        self._tokens: Tokens | None = None
         self._crowd = Crowd()
         self._companions = Followers(self._accompany, kind="companion")
 
@@ -182,12 +185,21 @@ class Edges:
 
         await follow(
             mailbox,
-            desk=desk_of(self.keepers["mail"]),
+            desk=desk_of(self.keepers["mail"], self._opened),
             clock=self.clock,
             stop=stop,
             on_state=note,
             crowd=self._crowd,
         )
+
+    async def _opened(self, mailbox: Mailbox, refused: str | None) -> Mailbox:
+        """Return a mailbox with a valid token, where it is opened with one."""
+        if self._tokens is None:
+            desk = desk_of(self.keepers["mail"])
+            self._tokens = Tokens(
+                self.book.secrets, ask_grant, self.clock, recall=desk.recall, remember=desk.remember
+            )
+        return await self._tokens.opened(mailbox, refused)
 
     async def _accompany(self, wanted: Wanted, stop: asyncio.Event) -> None:
         companion, provider, account = wanted

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ingest.domain.deliveries import NewDelivery
+from ingest.domain.mailboxes import Mailbox
 from ingest.keeper import Keeper
+
+
+async def _as_it_is(mailbox: Mailbox, refused: str | None) -> Mailbox:
+    return mailbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,9 +24,13 @@ class Desk:
     recall: Callable[[Iterable[str]], Awaitable[dict[str, Any]]]  #: names -> what is remembered
     remember: Callable[[Mapping[str, Any]], Awaitable[None]]
     full: Callable[[], str | None] = lambda: None  #: why nothing should be read now
+    #: The mailbox with what opens it now, given the token that was refused. Raises TokenRefused.
+    opened: Callable[[Mailbox, str | None], Awaitable[Mailbox]] = _as_it_is
 
 
-def desk_of(keeper: Keeper) -> Desk:
+def desk_of(
+    keeper: Keeper, opened: Callable[[Mailbox, str | None], Awaitable[Mailbox]] = _as_it_is
+) -> Desk:
     """Return the desk of a keeper and its log."""
     held = keeper.log
 
@@ -37,6 +46,7 @@ def desk_of(keeper: Keeper) -> Desk:
         recall=lambda names: asyncio.to_thread(recall, list(names)),
         remember=remember,
         full=lambda: keeper.full,
+        opened=opened,
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 
@@ -28,6 +28,7 @@ from ingest.mail.folders import INBOX, Folder, archives, to_follow
 from ingest.mail.imap import Limits, LoginRefused, Session
 from ingest.mail.imap_dial import connected
 from ingest.mail.imap_protocol import ConnectionBroken, Refused
+from ingest.mail.oauth import TokenRefused
 from ingest.mail.pace import Pace, retry_after
 from ingest.mail.watch import Watch
 from storage.log import LogUnavailable
@@ -212,7 +213,7 @@ class _Follower:
         async with AsyncExitStack() as stack:
             async with self.crowd.door(self.mailbox.host):
                 session = await stack.enter_async_context(connected(self.mailbox, self.limits))
-                await session.sign_in(self.mailbox)
+                await self._open(session)
                 await session.squeeze()
             yield session
 
@@ -227,7 +228,11 @@ class _Follower:
     async def _sign_in(self, session: Session) -> None:
         """Sign in; one connection at a time, so that a wrong password is tried only so often."""
         try:
-            await session.sign_in(self.mailbox)
+            await self._open(session)
+        except TokenRefused as refused:
+            if refused.passing:
+                raise ConnectionBroken(str(refused)) from refused
+            await self._pause(str(refused))
         except LoginRefused as refusal:
             if refusal.code in PASSING_REFUSALS:
                 raise
@@ -238,15 +243,29 @@ class _Follower:
                 f"The mail server refused the login {self._refusals} times: {_brief(refusal)}. "
                 "Correct login or password of the mailbox; it then resumes."
             )
-            pause = {
-                "version": self.mailbox.version,
-                "reason": reason,
-                "at": self.clock().isoformat(),
-            }
-            with suppress(KeepFailed, LogUnavailable):  # pausing matters more than remembering it
-                await self.desk.remember({pause_name(self.mailbox.id): pause})
-            raise Paused(reason) from refusal
+            await self._pause(reason)
         self._refusals = 0
+
+    async def _open(self, session: Session) -> None:
+        """Sign in with what opens the mailbox; a token that is refused is renewed, once."""
+        mailbox = await self.desk.opened(self.mailbox, None)
+        try:
+            await session.sign_in(mailbox)
+        except LoginRefused:
+            if self.mailbox.grant is None:
+                raise
+            await session.sign_in(await self.desk.opened(self.mailbox, mailbox.secret))
+
+    async def _pause(self, reason: str) -> NoReturn:
+        """Remember that a person must act, and stop. Raises Paused."""
+        pause = {
+            "version": self.mailbox.version,
+            "reason": reason,
+            "at": self.clock().isoformat(),
+        }
+        with suppress(KeepFailed, LogUnavailable):  # pausing matters more than remembering it
+            await self.desk.remember({pause_name(self.mailbox.id): pause})
+        raise Paused(reason)
 
     # -- what others see -------------------------------------------------------------------
 

@@ -19,7 +19,6 @@ from ingest.secrets import BadKey, Secrets
 log = structlog.get_logger()
 
 AHEAD = timedelta(minutes=2)  #: a token with less life left is not begun with
-JUST_NOW = timedelta(seconds=30)  #: one that came since then is not asked for again at once
 
 #: Sends a request to its provider. Raises TokenRefused with `passing` if no answer came.
 Ask = Callable[[Grant, ApiRequest], Awaitable[ApiResponse]]
@@ -42,28 +41,26 @@ class Tokens:
         self._clock = clock
         self._recall = recall
         self._remember = remember
-        self._held: dict[str, tuple[Granted, datetime]] = {}
+        self._held: dict[str, Granted] = {}
         self._asking: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def opened(self, mailbox: Mailbox, *, anew: bool = False) -> Mailbox:
+    async def opened(self, mailbox: Mailbox, refused: str | None = None) -> Mailbox:
         """Return the mailbox with a valid token as its secret; one with a password as it is.
 
-        `anew`: the server did not accept the last one. Raises TokenRefused.
+        `refused`: the token that the server did not accept. Raises TokenRefused.
         """
         if mailbox.grant is None:
             return mailbox
-        token = await self._token(mailbox.grant, anew)
+        token = await self._token(mailbox.grant, refused)
         return replace(mailbox, secret=token.access)
 
-    async def _token(self, grant: Grant, anew: bool) -> Granted:
+    async def _token(self, grant: Grant, refused: str | None) -> Granted:
         key = grant_key(grant)
         async with self._asking[key]:  # whoever comes meanwhile finds the fresh one
             now = self._clock()
-            held, since = await self._known(key)
-            if held is not None:
-                fresh = since is not None and now - since < JUST_NOW
-                if held.expires_at - AHEAD > now and (not anew or fresh):
-                    return held
+            held = await self._known(key)
+            if held and held.expires_at - AHEAD > now and held.access != refused:
+                return held
             refresh = held.refresh if held is not None else None
             request = token_request(grant, refresh)
             answer = await self._ask(grant, request)
@@ -71,27 +68,26 @@ class Tokens:
             if found.refresh is None:
                 found = replace(found, refresh=refresh)
             await self._remember({_name(key): self._sealed(key, found)})
-            self._held[key] = found, self._clock()
+            self._held[key] = found
             log.info("mailbox.token", provider=grant.provider)
             return found
 
-    async def _known(self, key: str) -> tuple[Granted | None, datetime | None]:
-        """Return the last token and when this process asked for it."""
+    async def _known(self, key: str) -> Granted | None:
+        """Return the last token, valid or not."""
         if key in self._held:
             return self._held[key]
         sealed = (await self._recall([_name(key)])).get(_name(key))
         if sealed is None:
-            return None, None
+            return None
         try:
             plain = self._secrets.open(_name(key), str(sealed))
         except (BadKey, ValueError):
-            return None, None
-        found = Granted(
+            return None
+        return Granted(
             access=plain["access"],
             expires_at=datetime.fromisoformat(plain["expires_at"]),
             refresh=plain["refresh"],
         )
-        return found, None
 
     def _sealed(self, key: str, found: Granted) -> str:
         plain = {

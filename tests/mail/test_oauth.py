@@ -205,7 +205,7 @@ async def test_a_token_that_the_server_refuses_is_asked_for_anew_once_for_all() 
     await tokens.opened(mailbox())
     provider.now += timedelta(minutes=5)
 
-    opened = await asyncio.gather(*(tokens.opened(mailbox(), anew=True) for _ in range(20)))
+    opened = await asyncio.gather(*(tokens.opened(mailbox(), "token-1") for _ in range(20)))
 
     assert {box.secret for box in opened} == {"token-2"}
 
