@@ -85,12 +85,13 @@ def measure(rows: dict[str, list[float]], where: Path, server: Dovecot, count: i
 
     def note(name: str, value: float) -> None:
         rows.setdefault(name, []).append(value)
+        print(f"  round {len(rows[name])}: {name} {value:,.2f}", flush=True)  # a run takes minutes
 
     for name in ("kept", "recorded"):
         (where / name).mkdir(parents=True)
     kept = keep(where / "kept", server, count)
-    recorded = record(where / "recorded", server, count)
     note("kept, durable, raw message and cursor", count / kept["took"])
+    recorded = record(where / "recorded", server, count)
     note("kept and recorded", count / recorded)
     note("CPU of keeping, messages", count / kept["cpu"])
     note("memory after a quarter", kept["quarter_kib"])

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from ingest.commands import access, company, oauth, tools
+from ingest.commands import access, company, mailboxes, tools
 from ingest.commands.calling import call, fail, say, settings
 from ingest.commands.coverage import coverage
 
@@ -29,8 +29,8 @@ Every command explains itself, with an example: keepline COMMAND --help
 app = App(name="keepline", help=HELP, help_format="plaintext", version="0.1.0")
 for group in (
     access.source,
-    access.mailbox,
-    oauth.oauth,
+    mailboxes.mailbox,
+    mailboxes.oauth,
     access.user,
     access.token,
     company.employee,

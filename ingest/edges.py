@@ -26,7 +26,7 @@ from ingest.mail.follower import Crowd, desk_of, follow, state_name
 from ingest.mail.tokens import Tokens
 from ingest.readers import CLOCK
 from ingest.settings import Settings, split_listen
-from ingest.telephony import history
+from ingest.telephony import history, history_wishes
 from ingest.telephony.companions import COMPANIONS, Companion
 from ingest.telephony.connections import DoorRunner
 from ingest.telephony.desk import SourceDesk
@@ -276,7 +276,7 @@ class Edges:
             known = self.book.sources().get(source)
             return known is not None and history.wanted(*known)
 
-        granted = await history.ask_for(
+        granted = await history_wishes.ask_for(
             source,
             datetime.fromisoformat(asked["since"]),
             datetime.fromisoformat(asked["until"]),

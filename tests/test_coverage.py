@@ -27,14 +27,15 @@ from ingest.domain.coverage import (
     compare,
     digest,
 )
-from ingest.domain.deliveries import NewDelivery
+from ingest.domain.deliveries import NewDelivery, UnreadableDelivery
 from ingest.domain.people import UserRole, Viewer
 from ingest.local import Refused
 from ingest.outages import Outage
 from ingest.secrets import Secrets
 from ingest.telephony.desk import part_state_name
-from ingest.telephony.history import Puller, wish_name
+from ingest.telephony.history import Puller
 from ingest.telephony.history_state import recalled
+from ingest.telephony.history_wishes import wish_name
 from ingest.worker import Worker
 from storage.coverage import certificate, list_certificates
 from storage.log_sqlite import SqliteLog, open_log
@@ -182,7 +183,7 @@ def test_of_a_provider_without_a_history_outages_are_named_as_lost(office: Site)
 
 def test_an_answer_that_cannot_be_read_keeps_the_sets_from_being_the_same(office: Site) -> None:
     def broken(delivery: Any, account: Any) -> Any:
-        raise coverage.UnreadableDelivery("another form")
+        raise UnreadableDelivery("another form")
 
     office.provider = replace(office.provider, reads=dict.fromkeys(office.provider.reads, broken))
 
@@ -378,7 +379,7 @@ class Site:
             logs={"calls": self.log},
             read_mails=no_mails,
             public_url="https://h.example",
-            wake=lambda: worker.drain() and None,
+            wake=worker.drain,
             pull=lambda source, since, until, tell: asyncio.run(self.pull(knows, since, until)),
         )
 

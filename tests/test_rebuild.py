@@ -74,7 +74,7 @@ def test_rebuild_changes_nothing_after_anything_in_any_order(
     rebuild_changes_nothing(company, order)
 
 
-@played(25)
+@played(14)
 @given(
     wire=st.lists(twins, min_size=3, max_size=8),
     people=st.lists(
@@ -154,7 +154,7 @@ def test_what_commutes_gives_the_same_rows_in_whatever_order_it_is_recorded(
     assert results[0] == results[1]
 
 
-@played(12)
+@played(8)
 @given(
     wire=st.lists(twins, min_size=3, max_size=8),
     declared=st.lists(neighbours, min_size=1, max_size=3),

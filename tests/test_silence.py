@@ -120,7 +120,7 @@ def came(
                 config="{}",
                 secrets="sealed",
             )
-    readings = []
+    readings: list[Reading] = []
     at = until
     while at >= begin:
         delivery = Delivery(

@@ -16,8 +16,9 @@ from sqlalchemy import select
 from ingest.domain.calls import Outcome
 from ingest.domain.directory import BEGINNING
 from ingest.domain.interactions import Status, call_key_id
+from ingest.domain.people import UserRole, Viewer
 from ingest.domain.ties import TieVerdict
-from storage import decisions, directory, sources
+from storage import decisions, directory, reads_ties, sources
 from storage.database import Database, sqlite_url
 from storage.facts import Conflict, new_id
 from storage.tables import call_witnesses, interactions
@@ -331,3 +332,20 @@ def read_as(world: World, region: str) -> None:
             connection, id=new_id(), name=SIM, region=region, at=AT, by="test", **common
         )
     world.settle()
+
+
+def test_a_manager_is_shown_no_ties(world: World) -> None:
+    neighbours(world)
+    one = told(world, PBX, "a")
+    told(world, SIM, "b", late=1)
+    told(world, SIM, "c", late=2)
+    boss, manager = (
+        Viewer(user="u", login="u", name="U", role=role, employee=None)
+        for role in (UserRole.SUPERVISOR, UserRole.MANAGER)
+    )
+    with world.reading() as connection:
+        for viewer, seen in ((boss, 2), (manager, 0)):
+            assert len(reads_ties.resembling(connection, viewer, one)) == seen
+            found = reads_ties.all_resembling(connection, viewer, since=AT - timedelta(days=1))
+            assert len(found) == seen
+            assert reads_ties.reports_of(connection, viewer, one) == []

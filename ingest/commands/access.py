@@ -10,7 +10,6 @@ from cyclopts import App, Parameter
 from ingest.commands.calling import call, fail, say, settings, table
 
 source = App(name="source", help="Sources: accounts at PBX providers that post to us.")
-mailbox = App(name="mailbox", help="Mailboxes of the company that are followed.")
 SHORTEST_PASSWORD = 10
 
 user = App(name="user", help="People who may sign in.")
@@ -174,8 +173,8 @@ def edit_source(
 
 @source.command
 def neighbours(
-    source: str,
-    other: str,
+    source: str | None = None,
+    other: str | None = None,
     /,
     *,
     since: str | None = None,
@@ -184,8 +183,10 @@ def neighbours(
     """Declare that two sources report the same calls, such as a PBX and the operator of our SIMs.
 
     Their reports of one call become one touch where number, direction and answer time agree.
+    Without names: list what was declared.
 
     Examples:
+      keepline source neighbours
       keepline source neighbours office mobile
       keepline source neighbours office mobile --since 2026-01-01
       keepline source neighbours office mobile --apart
@@ -201,6 +202,15 @@ def neighbours(
     apart
         From that moment on they do not.
     """
+    if source is None and other is None:
+        table(
+            call("source.neighbours.list"),
+            ("source", "other", "since", "what"),
+            "No neighbours yet. Declare two: keepline source neighbours A B",
+        )
+        return
+    if source is None or other is None:
+        fail("name two sources, or none to list what was declared")
     done = call("source.neighbours", source=source, other=other, since=since, apart=apart)
     what = "report the same calls" if done["together"] else "do not report the same calls"
     say(f"{source} and {other} {what}, since {done['local']}. Their calls are decided anew.")
@@ -247,117 +257,6 @@ def _secrets(pairs: list[str] | None) -> dict[str, str]:
         name: sys.stdin.readline().rstrip("\n") if value == "-" else value
         for name, value in found.items()
     }
-
-
-@mailbox.command(name="add")
-def add_mailbox(
-    address: str,
-    /,
-    *,
-    host: str,
-    port: int | None = None,
-    tls: Literal["implicit", "starttls", "none"] = "implicit",
-    login: str | None = None,
-    password: str = "-",  # noqa: S107 (reads standard input)
-    folder: Annotated[list[str] | None, Parameter(negative="")] = None,
-    ca_file: str | None = None,
-) -> None:
-    """Follow a mailbox; its line is made if there is none.
-
-    Example: keepline mailbox add manager1@example.org --host imap.example.org
-
-    Parameters
-    ----------
-    address
-        The mail address of the mailbox.
-    port
-        993, or 143 with --tls starttls.
-    login
-        Where it is not the address.
-    password
-        The password, or - to read it from standard input (the default).
-    folder
-        A folder to follow beside INBOX and the one of sent mail.
-    ca_file
-        PEM file of the company's own certificate authority.
-    """
-    import getpass
-
-    if password == "-":
-        if sys.stdin.isatty():
-            password = getpass.getpass(f"Password of {login or address}: ")
-        else:
-            password = sys.stdin.readline().rstrip("\n")
-    config: dict[str, object] = {}
-    if folder:
-        config["folders"] = folder
-    if ca_file:
-        config["ca_file"] = ca_file
-    done = call(
-        "mailbox.add",
-        address=address,
-        host=host,
-        port=port or (993 if tls == "implicit" else 143),
-        tls=tls,
-        login=login or address,
-        password=password,
-        config=config,
-    )
-    say(f"{done['address']} is followed from now on. Try it: keepline mailbox check {address}")
-
-
-@mailbox.command(name="list")
-def list_mailboxes() -> None:
-    """List the mailboxes, without their passwords.
-
-    Example: keepline mailbox list
-    """
-    table(
-        call("mailbox.list"),
-        ("address", "host", "port", "tls", "login"),
-        "No mailboxes yet. Add one: keepline mailbox add ADDRESS --host ...",
-    )
-
-
-@mailbox.command(name="check")
-def check_mailbox(address: str, /) -> None:
-    """Try a mailbox step by step: resolve, connect, TLS, sign in, folders, a fetch.
-
-    Example: keepline mailbox check manager1@example.org
-
-    Parameters
-    ----------
-    address
-        A mailbox that is followed.
-    """
-    import asyncio
-
-    from ingest.accounts import Book
-    from ingest.mail.check import check as check_steps
-    from ingest.secrets import load_secrets
-    from storage.database import Database
-
-    chosen = settings()
-    database = Database(chosen.main_url, writable=False)
-    try:
-        book = Book(database, load_secrets(chosen.key_path), chosen.public_url)
-        book.refresh()
-    except Exception as error:
-        fail(f"the main database cannot be read: {error}")
-    finally:
-        database.close()
-    wanted = [box for box in book.mailboxes().values() if box.address == address.lower()]
-    if not wanted:
-        fail(f"ADDRESS: {address} is not followed; see `keepline mailbox list`")
-
-    async def steps() -> bool:
-        fine = True
-        async for step in check_steps(wanted[0]):
-            fine &= step.ok
-            say(f"{'ok  ' if step.ok else 'FAIL'}  {step.name}: {step.text}")
-        return fine
-
-    sys.exit(0 if asyncio.run(steps()) else 1)
 
 
 @user.command(name="add")

@@ -44,7 +44,7 @@ def import_calls(
         if not yes and not _agreed():
             fail("nothing was imported; if the preview is right, repeat it with --yes")
         _save(account, name, understood.profile)
-    if understood.sim is None and not understood.problems and not understood.rows:
+    if not understood.rows:
         fail(f"{file.name}: it holds no calls")
     new = _keep(source, understood)
     say(f"{len(understood.rows)} rows kept by profile {name}, {new} of them new.")
@@ -129,9 +129,8 @@ def _preview(understood: CallFile, account: Account) -> None:
         say(f"  {column.value:<10} {heading}")
     zone = understood.profile.zone or account.zone.key
     order = "day.month.year" if understood.profile.day_first else "month/day/year"
-    say(
-        f"Times are of the zone {zone}, dates are {order}; our number: {understood.sim or 'in rows'}."
-    )
+    ours = understood.sim or "in rows"
+    say(f"Times are of the zone {zone}, dates are {order}; our number: {ours}.")
     calls = [row.call for row in understood.rows if row.call is not None]
     table(
         [

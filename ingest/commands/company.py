@@ -180,9 +180,7 @@ def import_(
     if kind == "calls":
         from ingest.commands.callfiles import import_calls
 
-        return import_calls(
-            file, source=source, profile=profile, sim=sim, zone=zone, yes=yes
-        )
+        return import_calls(file, source=source, profile=profile, sim=sim, zone=zone, yes=yes)
     if yes or any(it is not None for it in (source, profile, sim, zone)):
         fail(f"--source, --profile, --sim, --zone and --yes are for calls, not for {kind}")
     from ingest.custody.imports import read_csv

@@ -52,6 +52,7 @@ COMMANDS: Mapping[str, Callable[..., Any]] = {
     "source.edit": accounts.edit_source,
     "source.list": accounts.list_sources,
     "source.neighbours": neighbours.declare_neighbours,
+    "source.neighbours.list": neighbours.list_neighbours,
     "source.rotate": accounts.rotate_source,
     "source.show": accounts.show_source,
     "token.add": accounts.add_token,

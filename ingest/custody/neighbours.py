@@ -46,3 +46,21 @@ def declare_neighbours(
         "since": from_at.isoformat(),
         "local": EVER if from_at == BEGINNING else local_time(from_at, zone),
     }
+
+
+def list_neighbours(office: Office, *, tell: Tell) -> list[dict[str, Any]]:
+    """Return what was declared of each two sources, from which moment on."""
+    with office.database.read() as connection:
+        known, zone = directory.load_neighbours(connection), office.zone(connection)
+    return [
+        {
+            "source": source,
+            "other": other,
+            "since": EVER if it.from_at == BEGINNING else local_time(it.from_at, zone),
+            "what": "report the same calls" if it.together else "apart",
+        }
+        for source, others in sorted(known.items())
+        for other, changes in sorted(others.items())
+        if source < other
+        for it in changes
+    ]

@@ -17,7 +17,7 @@ from storage.directory import current
 from storage.log import LogReader, LogUnavailable
 from storage.tables import sources
 
-GOOD_FOR_S = 60.0  #: an answer is given again; nobody needs to know sooner
+GOOD_FOR_S = 300.0  #: an answer is given again: six weeks are looked at for each
 
 
 def silences(
@@ -39,7 +39,7 @@ def silences(
 
 
 class Silences:
-    """The silences of a running service, looked up at most once a minute."""
+    """The silences of a running service, looked up every few minutes."""
 
     def __init__(
         self,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ingest.domain.deliveries import UnreadableDelivery
 from ingest.mail.body import attached_parts
-from ingest.mail.parts import UnreadBody, read_parts
+from ingest.mail.parts import read_parts
+from ingest.mail.tree import UnreadBody
 
 ORDINAL = struct.Struct(">I")
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import html as entities
+import re
 from dataclasses import dataclass, field
 
 from ingest.domain.mails import Attachment
-from ingest.mail.charsets import decode
+from ingest.mail.charsets import decode, says_nothing
+from ingest.mail.flowed import unflowed
 from ingest.mail.limits import LIMITS, Limits
-from ingest.mail.parts import Part
+from ingest.mail.pgp import unarmoured
 from ingest.mail.sniff import looks_like
 from ingest.mail.text import clean, html_to_parts, lines
+from ingest.mail.tree import Part
 
 _TEXTS = frozenset({"text/plain", "text/html"})
+_META = re.compile(rb"<(?:meta|\?xml)\b[^>]{0,400}?(?:charset|encoding)=[\"']?([\w.:-]{2,40})", re.I)
+_LOOKED_AT = 4_096  #: octets of HTML in which it may name its character set
 _LONGEST_NAME = 255  #: characters, as file systems have it
 
 
@@ -122,10 +127,21 @@ def _is_file(part: Part) -> bool:
 def _text(part: Part, reading: _Reading) -> str:
     most = 4 * max(reading.limits.text_chars, reading.limits.html_chars)
     data = part.content[:most]
-    text, wrong = decode(data, part.params.get("charset"), whole=len(data) == len(part.content))
+    text, wrong = decode(data, _charset(part), whole=len(data) == len(part.content))
     if wrong:
         reading.warnings.append(wrong)
-    return clean(text).replace("\r\n", "\n")[: most // 4 + 1]
+    text = clean(text).removeprefix("\ufeff").replace("\r\n", "\n")[: most // 4 + 1]
+    return text if part.type == "text/html" else unarmoured(unflowed(text, part.params))
+
+
+def _charset(part: Part) -> str | None:
+    """Return the declared character set: of HTML without one the one that it names itself."""
+    declared = part.params.get("charset")
+    if part.type != "text/html" or not says_nothing(declared):
+        return declared
+    found = _META.search(part.content[:_LOOKED_AT])
+    named = found[1].decode("ascii").lower() if found else ""
+    return declared if named.startswith("utf-16") else named or declared
 
 
 def _attachment(part: Part) -> Attachment:

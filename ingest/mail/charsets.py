@@ -12,12 +12,14 @@ MEANT = {
     "ansi_x3.4-1968": "us-ascii",
     "cp-1251": "cp1251",
     "cp-866": "cp866",
+    "cn-big5": "big5",
     "euc-kr": "cp949",
     "gb2312": "gb18030",
     "gbk": "gb18030",
     "iso-8859-1": "cp1252",
     "iso-8859-8-i": "iso-8859-8",
     "iso-8859-8-e": "iso-8859-8",
+    "iso-2022-jp": "iso2022-jp-ext",  # with half-width katakana, which Windows sends
     "iso-gb2312": "gb18030",
     "koi8": "koi8-u",
     "koi8-r": "koi8-u",
@@ -28,11 +30,19 @@ MEANT = {
     "unicode-1-1-utf-7": "utf-7",
     "utf8mb4": "utf-8",
     "win-1251": "cp1251",
+    "windows-31j": "cp932",
+    "windows-874": "cp874",
+    "windows-949": "cp949",
     "windows1251": "cp1251",
+    "x-big5": "big5",
     "x-cp1251": "cp1251",
     "x-gbk": "gb18030",
+    "x-euc-jp": "euc-jp",
     "x-mac-cyrillic": "mac-cyrillic",
+    "x-mac-roman": "mac-roman",
     "x-sjis": "cp932",
+    "x-windows-874": "cp874",
+    "x-windows-949": "cp949",
 }
 
 #: Names that say nothing about octets above 127: mailers write them by default.
@@ -55,6 +65,11 @@ _OFTEN = {
     "ъ": 1, "ё": 1, "і": 1, "ї": 1, "є": 1, "ґ": 1, "ў": 1,
 }  # fmt: skip
 _VOWELS = frozenset("аеёиоуыэюяіїє")
+
+
+def says_nothing(charset: str | None) -> bool:
+    """Tell whether a declared character set says nothing of octets above 127."""
+    return _meant(charset) in EMPTY_WORDS
 
 
 def decode(data: bytes, charset: str | None, *, whole: bool = True) -> tuple[str, str | None]:
@@ -119,12 +134,16 @@ def _likely(data: bytes, hint: str) -> str:
     return best
 
 
+_BESIDE_LATIN = re.compile(
+    rb"(?<![\x80-\xff])(?:(?<=[A-Za-z])[\x80-\xff]{1,2}|[\xc0-\xff]{1,2}(?=[A-Za-z]))(?![\x80-\xff])"
+)
+
+
 def _between_latin(data: bytes) -> bool:
-    """Tell whether most high octets stand alone beside Latin letters, as in M?ller or caf?."""
-    alone = len(re.findall(rb"(?<![\x80-\xff])[A-Za-z][\x80-\xff](?![\x80-\xff])", data))
-    alone += len(re.findall(rb"(?<![A-Za-z\x80-\xff])[\xc0-\xff](?=[A-Za-z])", data))
+    """Tell whether most high octets stand alone or in pairs beside Latin letters, as in Gr??e."""
+    beside = sum(len(found) for found in _BESIDE_LATIN.findall(data))
     high = sum(1 for octet in data if octet >= 0xC0)
-    return high <= 2 * alone
+    return high <= 2 * beside
 
 
 def _russian(text: str) -> float:

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_tz
 
+from ingest.mail.month_words import MONTHS, ZONES
+
+_LONGEST = 200  #: characters of a Date field
+
+_ISO = re.compile(
+    r"(\d{4})-(\d\d?)-(\d\d?)[T ]+(\d\d?:\d\d(?::\d\d)?)(?:[.,]\d{1,9})?\s*(Z|[+-]\d\d:?\d\d)?$"
+)
+_DOTTED = re.compile(r"(\d\d?)\.(\d\d?)\.(\d{4}),?\s+(\d\d?:\d\d(?::\d\d)?)\s*([+-]\d\d:?\d\d)?$")
+_WORD = re.compile(r"[^\W\d_]+\.?")
+_COMMENT = re.compile(r"\([^()]*\)")
+_NOON = re.compile(r"\b(\d\d?)(:\d\d(?::\d\d)?)\s*([AP])M\b", re.IGNORECASE)
+_OFFSET = re.compile(r"(?:\b(?:GMT|UTC?))?\s*([+-]\d\d):?(\d\d)$", re.IGNORECASE)
+_YEARS_SINCE_1900 = re.compile(r"\b(1\d\d)(?=\s+\d\d?:)")
+
 
 def read_date(text: str | None) -> datetime | None:
-    """Return the moment a Date field states, or None. Without a zone it is taken as UTC."""
-    if not text or len(text) > 200:
+    """Return the moment a Date field states, or None. Without a zone it is taken as UTC.
+
+    By the standard library alone: identities are made of it and never change. What is shown
+    is read by `stated_date`.
+    """
+    if not text or len(text) > _LONGEST:
         return None
     try:
         parsed = parsedate_tz(text)
@@ -22,6 +41,64 @@ def read_date(text: str | None) -> datetime | None:
         return datetime(*parsed[:5], second, tzinfo=zone)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
+
+
+def stated_date(text: str | None) -> datetime | None:
+    """Return the moment a Date field states, however it is written, or None.
+
+    Also read: ISO 8601, day.month.year, months in the languages of `MONTHS`, more zones, zones
+    with a colon, hours to twelve, years since 1900. Not read: what two readers read differently.
+    """
+    if not text or len(text) > _LONGEST:
+        return None
+    plain = " ".join(_COMMENT.sub(" ", text).strip(" \"'").split())
+    found = _ISO.match(plain)
+    if found:
+        year, month, day, hour, zone = found.groups()
+        return read_date(_lawful(day, month, year, hour, zone))
+    found = _DOTTED.match(plain)
+    if found:
+        day, month, year, hour, zone = found.groups()
+        return read_date(_lawful(day, month, year, hour, zone))
+    return read_date(_mended(plain))
+
+
+_NAMES = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+
+
+def _lawful(day: str, month: str, year: str, hour: str, zone: str | None) -> str | None:
+    if not 1 <= int(month) <= 12:
+        return None
+    offset = "+0000" if zone in (None, "Z") else str(zone).replace(":", "")
+    return f"{day} {_NAMES[int(month) - 1]} {year} {hour} {offset}"
+
+
+def _mended(text: str) -> str:
+    """Return a date as RFC 5322 writes it, as far as one line can be mended."""
+    text = _NOON.sub(_to_24_hours, text)
+    text = _OFFSET.sub(r" \1\2", text)
+    text = _YEARS_SINCE_1900.sub(lambda found: str(1900 + int(found[1])), text)
+    words = text.split()
+    if words and words[-1].upper() in ZONES:
+        text = " ".join([*words[:-1], ZONES[words[-1].upper()]])
+    if not text.isascii() or not _known(text):
+        text = _WORD.sub(_in_english, text)
+    return text
+
+
+def _known(text: str) -> bool:
+    return any(name.lower() in text.lower() for name in _NAMES)
+
+
+def _in_english(found: re.Match[str]) -> str:
+    """Return a month in English; the day of the week and other words are left out."""
+    word = found[0].rstrip(".").lower()
+    return next((name for begin, name in MONTHS if word.startswith(begin)), "")
+
+
+def _to_24_hours(found: re.Match[str]) -> str:
+    hour = int(found[1]) % 12 + (12 if found[3].upper() == "P" else 0)
+    return f"{hour}{found[2]}"
 
 
 def received_at(field: str | None) -> datetime | None:

@@ -15,18 +15,21 @@ from ingest.mail.automatic import Shape, why_automatic
 from ingest.mail.body import Body, read_body
 from ingest.mail.bounces import failed_recipients
 from ingest.mail.charsets import decode
-from ingest.mail.dates import read_date, received_at
+from ingest.mail.dates import received_at, stated_date
 from ingest.mail.forwarded import prefix_of, senders_attached, senders_within
 from ingest.mail.headers import ESSENTIAL, Headers, split
 from ingest.mail.identity import identity_of
 from ingest.mail.limits import LIMITS, Limits
 from ingest.mail.participants import read_addresses
-from ingest.mail.parts import Part, UnreadBody, read_parts
+from ingest.mail.parts import read_parts
 from ingest.mail.passages import part
+from ingest.mail.pgp import is_encrypted
 from ingest.mail.signatures import name_in, numbers_written
 from ingest.mail.text import clean
 from ingest.mail.threads import message_id, message_ids
+from ingest.mail.tree import Part, UnreadBody
 from ingest.mail.webform import form_fields
+from ingest.mail.wrappers import sealed
 
 _LONGEST_SUBJECT = 2_000  #: characters
 _STATUS_REPORTS = ("message/delivery-status", "message/global-delivery-status")
@@ -51,7 +54,7 @@ def parse(raw: bytes, *, limits: Limits = LIMITS) -> Mail:
     return replace(
         mail,
         warnings=tuple(dict.fromkeys((*headers.broken, *warnings, *body.warnings))),
-        opaque=opaque,
+        opaque=opaque or sealed(root) or ("encrypted with PGP" if is_encrypted(mail.text) else None),
     )
 
 
@@ -67,6 +70,8 @@ def header_identity(header: bytes) -> str | None:
 def _with_line_ends(raw: bytes) -> bytes:
     """Return the message with line ends that parsers know: bare and doubled CR are mended."""
     raw = raw.removeprefix(b"\xef\xbb\xbf")
+    if raw[:1] in (b"\r", b"\n"):  # exporters of mailboxes leave empty lines in front
+        raw = raw.lstrip(b"\r\n")
     if b"\n" not in raw[:65_536]:
         return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return raw.replace(b"\r\r\n", b"\r\n") if b"\r\r\n" in raw[:65_536] else raw
@@ -111,7 +116,7 @@ def _mail(headers: Headers, body: Body, root: Part, limits: Limits, *, identity:
         to=_known(_people(headers, "to", limits)),
         cc=_known(_people(headers, "cc", limits)),
         subject=clean(headers.text("subject") or "")[:_LONGEST_SUBJECT],
-        date=read_date(headers.text("date")),
+        date=stated_date(headers.text("date")),
         received_top=received_at(headers.raw("received")),
         text=body.text,
         html=body.html,

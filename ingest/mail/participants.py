@@ -164,7 +164,9 @@ def _angle(text: str, at: int, piece: _Piece, missing: set[str]) -> int:
 
 def _person(piece: _Piece) -> tuple[str, str | None]:
     """Return the name of one piece and its address, or None where it has none."""
-    words = "".join(piece.words).strip(" \t<>")
+    words = "".join(piece.words).strip(" \t")
+    if words.count("<") != words.count(">"):  # a bracket that lost its other half
+        words = words.strip(" \t<>")
     comment = next((comment for comment in piece.comments if comment), "")
     if piece.angle:
         return words or comment, piece.angle

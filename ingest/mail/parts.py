@@ -7,47 +7,33 @@ quoted-printable, uuencode). `policy.default` is not used: it raises on what str
 
 from __future__ import annotations
 
+import binascii
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import replace
 from email import message_from_bytes
 from email.message import Message
 from email.policy import compat32
+from itertools import pairwise
 
 import fast_mail_parser as fast
 
 from ingest.mail.charsets import guess
 from ingest.mail.limits import LIMITS, Limits
-from ingest.mail.words import parameters
+from ingest.mail.tree import Part, UnreadBody
+from ingest.mail.words import parameters, unbase64
+from ingest.mail.wrappers import MOST_WRAPPERS, opened
 
 _WORTH_MENDING = 2 * 1024 * 1024  #: octets of a message: torn files in larger ones stay torn
 
+#: What a part is that does not say it, by what it stands in (RFC 2046, section 5.1.5).
+_DEFAULTS = {"multipart/digest": "message/rfc822"}
 
-class UnreadBody(Exception):
-    """The body is left unread: it would cost more than a message may, or no parser reads it."""
+_ENCODING = re.compile(r"[\"' \t]*([a-z0-9-]+)")
 
 
 class _TrySlow(Exception):
     """fast-mail-parser refuses this message, or would lose something of it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One node of the tree. A container has children and no content."""
-
-    type: str  #: media type in lower case
-    params: dict[str, str] = field(default_factory=dict)  #: of the type
-    disposition: str | None = None  #: "inline", "attachment"; None: not said
-    file_name: str | None = None
-    content: bytes = b""  #: transfer-decoded
-    torn: int = 0  #: octets as sent, where they could not be decoded and are left out
-    children: tuple[Part, ...] = ()  #: not those of an attached message: it is one thing
-
-    def walk(self) -> Iterator[Part]:
-        """Yield this part and all beneath it."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
 
 
 def read_parts(raw: bytes, *, limits: Limits = LIMITS) -> tuple[Part, tuple[str, ...]]:
@@ -61,7 +47,30 @@ def read_parts(raw: bytes, *, limits: Limits = LIMITS) -> tuple[Part, tuple[str,
             return _as_text(raw), (f"{kind} without parts, read as text",)
         root = _tree(mended, limits)
         warnings = (f"{kind} with a wrong or missing boundary",)
-    return root, warnings
+    return _Opening(limits).opened(root), warnings
+
+
+class _Opening:
+    """Opens wrappers, one within another, up to as many parts as one message may have."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._parts = limits.parts
+        self._depth = 0
+
+    def opened(self, root: Part) -> Part:
+        return opened(root, self._read, depth=self._depth)
+
+    def _read(self, raw: bytes) -> Part:
+        if self._depth >= MOST_WRAPPERS:
+            return Part(type="application/octet-stream", content=raw)
+        root = _tree(raw, replace(self._limits, parts=self._parts))
+        self._parts -= sum(1 for _ in root.walk())
+        self._depth += 1
+        try:
+            return self.opened(root)
+        finally:
+            self._depth -= 1
 
 
 def _tree(raw: bytes, limits: Limits) -> Part:
@@ -91,7 +100,16 @@ def _fast_tree(raw: bytes, limits: Limits) -> Part:
     except fast.ParseError as error:
         raise _TrySlow from error
     _count(root, limits)
-    return _of_fast(root, raw)
+    tree = _of_fast(root, raw)
+    if _boundaries_are_similar(tree):
+        raise _TrySlow
+    return tree
+
+
+def _boundaries_are_similar(root: Part) -> bool:
+    """Tell whether one boundary begins another: the fast parser takes the one for the other."""
+    known = sorted({part.params.get("boundary", "") for part in root.walk()} - {""})
+    return any(longer.startswith(shorter) for shorter, longer in pairwise(known))
 
 
 def _count(root: fast.PyLazyMimePart, limits: Limits) -> None:
@@ -107,23 +125,43 @@ def _count(root: fast.PyLazyMimePart, limits: Limits) -> None:
     raise UnreadBody(f"parts nested more than {limits.depth} deep")
 
 
-def _of_fast(node: fast.PyLazyMimePart, raw: bytes) -> Part:
+def _of_fast(node: fast.PyLazyMimePart, raw: bytes, within: str = "") -> Part:
     headers = {name.lower(): values[0] for name, values in node.headers.items() if values}
+    kind = _unlatin(headers.get("content-type", _DEFAULTS.get(within, "")))
+    placed = _unlatin(headers.get("content-disposition", ""))
+    if _is_spoilt(kind, raw) or _is_spoilt(placed, raw):
+        raise _TrySlow
     children = () if node.is_message else node.children
     content = _of_leaf(node, headers.get("content-transfer-encoding", ""), raw)
+    own = kind.partition(";")[0].strip().lower() if children else ""
     return _part(
-        _unlatin(headers.get("content-type", "")),
-        _unlatin(headers.get("content-disposition", "")),
+        kind,
+        placed,
         content=content or b"",
-        children=tuple(_of_fast(child, raw) for child in children),
+        children=tuple(_of_fast(child, raw, own) for child in children),
         torn=node.encoded_size or 0 if content is None else 0,
     )
+
+
+def _is_spoilt(field: str, raw: bytes) -> bool:
+    """Tell whether a field lost its marks: the parser decodes words before we look for parameters.
+
+    Then a quote or a semicolon within a word, or a word over two parameters, reads as a mark.
+    """
+    if b"=?" not in raw or not field or len(raw) > _WORTH_MENDING:
+        return False
+    if "\ufffd" in field or "=?" in field or field.count('"') != 2 * field.count('="'):
+        return True
+    return '"' not in field and any("=" not in piece for piece in field.split(";")[1:])
 
 
 def _of_leaf(node: fast.PyLazyMimePart, encoding: str, raw: bytes) -> bytes | None:
     """Return the octets of a leaf, None for a torn file; _TrySlow where text would be lost."""
     is_text = node.content_type.lower().startswith("text/")
     encoding = encoding.strip().lower()
+    mended = _mended(encoding, lambda: node.content or b"")
+    if mended is not None:
+        return mended
     if "uue" in encoding or (is_text and encoding == "quoted-printable" and not raw.isascii()):
         raise _TrySlow
     try:
@@ -132,6 +170,17 @@ def _of_leaf(node: fast.PyLazyMimePart, encoding: str, raw: bytes) -> bytes | No
         if is_text or len(raw) < _WORTH_MENDING:
             raise _TrySlow from error
         return None
+
+
+def _mended(encoding: str, octets: Callable[[], bytes]) -> bytes | None:
+    """Return the octets of a leaf whose encoding is named oddly, None where that is not so.
+
+    `base64;`, `"quoted-printable"` and `base64 (of the file)` are no names to the parsers.
+    """
+    name = _ENCODING.match(encoding)
+    if name is None or name[1] == encoding or name[1] not in ("base64", "quoted-printable"):
+        return None
+    return unbase64(octets()) if name[1] == "base64" else binascii.a2b_qp(octets())
 
 
 def _unlatin(value: str) -> str:
@@ -168,7 +217,7 @@ def _children(node: Message) -> list[Message]:
 
 
 def _of_slow(node: Message) -> Part:
-    kind = _field(node, "Content-Type")
+    kind = _field(node, "Content-Type") or node.get_default_type()
     attached = node.get_content_maintype() == "message"
     return _part(
         kind,
@@ -185,7 +234,10 @@ def _field(node: Message, name: str) -> str:
 
 def _octets(node: Message) -> bytes:
     payload = node.get_payload(decode=True)
-    return payload if isinstance(payload, bytes) else b""
+    octets = payload if isinstance(payload, bytes) else b""
+    encoding = _field(node, "Content-Transfer-Encoding").strip().lower()
+    mended = _mended(encoding, lambda: octets)
+    return octets if mended is None else mended
 
 
 def _octets_within(node: Message) -> bytes:

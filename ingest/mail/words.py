@@ -10,6 +10,7 @@ from ingest.mail.charsets import decode, guess
 
 _OPENING = re.compile(r"=\?([A-Za-z0-9][\w.:+-]{0,39})(?:\*[\w-]{0,20})?\?([bBqQ])\?")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
+_WHOLE = -1  #: the number of a value that is encoded and said in one piece
 _ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
 
 
@@ -79,7 +80,7 @@ def parameters(value: str) -> tuple[str, dict[str, str]]:
     """
     word, *rest = _split(value[:65_536])
     plain: dict[str, str] = {}
-    extended: dict[str, list[tuple[int, bool, str]]] = {}
+    extended: dict[str, dict[int, tuple[bool, str]]] = {}
     for piece in rest[:1_000]:
         name, equals, text = piece.partition("=")
         name = name.strip().lower()
@@ -89,7 +90,8 @@ def parameters(value: str) -> tuple[str, dict[str, str]]:
         if star:
             number = tail.rstrip("*")
             order = int(number) if number.isascii() and number.isdigit() and len(number) < 5 else 0
-            extended.setdefault(base, []).append((order, name.endswith("*"), _unquoted(text)))
+            section = (name.endswith("*"), _unquoted(text))
+            extended.setdefault(base, {}).setdefault(order if tail else _WHOLE, section)
         else:
             plain.setdefault(name, decode_words(_unquoted(text)))
     for base, sections in extended.items():
@@ -129,11 +131,15 @@ def _unquoted(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", text[1 : _closing_quote(text, 0)])
 
 
-def _extended(sections: list[tuple[int, bool, str]]) -> str:
-    """Join RFC 2231 sections; the first one of the encoded ones names the character set."""
-    sections.sort(key=lambda section: section[0])
+def _extended(sections: dict[int, tuple[bool, str]]) -> str:
+    """Join RFC 2231 sections; the first one of the encoded ones names the character set.
+
+    A value that is said whole is never mixed with one said in sections.
+    """
+    if _WHOLE in sections:
+        sections = {_WHOLE: sections[_WHOLE]}
     charset, data = "", bytearray()
-    for index, (_, encoded, text) in enumerate(sections):
+    for index, (_, (encoded, text)) in enumerate(sorted(sections.items())):
         if index == 0 and encoded and text.count("'") >= 2:
             charset, _, text = text.split("'", 2)
         octets = text.encode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Clients and their numbers, packed: a million of them in about a hundred MiB.
+"""Clients and their numbers, packed: a million of them in about ninety MiB.
 
 Sorted arrays of whole numbers instead of objects. What was loaded once stays as it is; what changed
 since, and every number that a person decided about, lies beside it and outranks it.

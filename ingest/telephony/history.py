@@ -7,14 +7,11 @@ is the call which was pushed, is the provider's reader's and the fold's business
 
 from __future__ import annotations
 
-import asyncio
 import functools
-import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import structlog
 
@@ -39,11 +36,13 @@ from ingest.telephony.history_state import (
     turned,
     wish_of,
 )
+from ingest.telephony.history_wishes import wish_name
 from ingest.telephony.pulled import MOST_ANSWER
 
 log = structlog.get_logger()
 
 LOOK_S = 2.0  #: between looks whether something is to be asked
+OUTAGES_S = 20.0  #: between looks whether an outage ended
 AGAIN_S, MOST_S = 30.0, 1_800.0  #: before a failed question is asked again, doubling
 WISH_AGAIN_S = 5.0  #: the same while a person waits
 FULL_S = 10.0  #: before a full log is looked at again
@@ -94,6 +93,7 @@ class Puller:
         self._tokens = Tokens(desk, history.grant, ask) if history.grant else None
         self._name = part_state_name(desk.source, PART)
         self._state = HistoryState(since=desk.clock())
+        self._outage: tuple[datetime, datetime | None] | None = None  #: looked at, when one ended
 
     @property
     def state(self) -> HistoryState:
@@ -154,12 +154,16 @@ class Puller:
 
     async def _outage_ended(self) -> datetime | None:
         """Return when the last time ended in which nothing was heard of this source."""
+        now = self._desk.clock()
+        if self._outage is not None and (now - self._outage[0]).total_seconds() < OUTAGES_S:
+            return self._outage[1]
         ours = outages.recalled(await self._desk.recall(outages.MEMORY))
         name = part_state_name(self._desk.source, stream_state.PART)
         stream = await self._desk.recall(name)
-        gaps = stream_state.recalled(stream, self._desk.clock()).gaps
+        gaps = stream_state.recalled(stream, now).gaps
         ends = [*(outage.end for outage in ours), *(gap.end for gap in gaps)]
-        return max(ends, default=None)
+        self._outage = (now, max(ends, default=None))
+        return self._outage[1]
 
     async def _turn(self, task: Task) -> float:
         """Ask one question, keep its answer together with the place behind it."""
@@ -277,44 +281,3 @@ def retry_after_s(response: ApiResponse, now: datetime) -> float | None:
     except (TypeError, ValueError, IndexError):
         return None
     return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
-
-
-# On demand -------------------------------------------------------------------------------------
-
-
-def wish_name(source: str) -> str:
-    """Return the name under which a period that somebody asked for is remembered."""
-    return part_state_name(source, f"{PART}-wish")
-
-
-async def ask_for(
-    source: str,
-    since: datetime,
-    until: datetime,
-    *,
-    remember: Callable[[Mapping[str, Any]], Awaitable[Any]],
-    recall: Callable[[str], Awaitable[Any]],
-    clock: Callable[[], datetime],
-    tell: Callable[[int, int], None],
-    is_asked: Callable[[], bool] = lambda: True,
-    pause_s: float = 0.25,
-) -> Granted:
-    """Wish for a period of a source's history, and return what came when it was asked for.
-
-    `is_asked` tells whether the source still has a history that somebody asks.
-    """
-    wish = {
-        "id": secrets.token_hex(8),
-        "since": since.isoformat(),
-        "until": until.isoformat(),
-    }
-    await remember({wish_name(source): wish})
-    while is_asked():
-        state = recalled(await recall(part_state_name(source, PART)), clock())
-        if state.granted is not None and state.granted.id == wish["id"]:
-            return state.granted
-        task = state.task
-        if task is not None and task.wish == wish["id"]:
-            tell(len(task.places), len(task.places) + len(task.periods))
-        await asyncio.sleep(pause_s)
-    return Granted(id=wish["id"], failed="the source has no history that can be asked")

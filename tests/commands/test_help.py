@@ -11,7 +11,8 @@ from tests.commands.conftest import Keepline
 
 GROUPS = ("employee", "line", "mailbox", "policy", "source", "token", "user")
 COMMANDS = (
-    *("check", "conformance", "demo", "export", "import", "init", "mail-quality", "normalise"),
+    *("check", "conformance", "coverage", "demo", "export", "import", "init", "mail-quality"),
+    "normalise",
     *("parse-mail",),
     *("rebuild", "replay", "serve", "employee leave", "employee list", "line assign"),
     *("mailbox add", "mailbox check", "mailbox list", "policy set", "source add", "source list"),

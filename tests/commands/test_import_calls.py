@@ -106,4 +106,7 @@ def test_neighbours_are_declared_between_sources_that_are_there(company: Keeplin
     out = company.fine("source", "neighbours", "other", "mobile", "--since", "ever")
 
     assert "other and mobile report the same calls, since ever" in out
+    listed = company.fine("source", "neighbours")
+    assert " ".join(listed.splitlines()[1].split()) == "mobile other ever report the same calls"
+    assert "name two" in company.refused("source", "neighbours", "other")
     assert "do not report" in company.fine("source", "neighbours", "other", "mobile", "--apart")

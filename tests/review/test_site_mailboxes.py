@@ -105,6 +105,13 @@ async def test_a_mailbox_is_followed_with_its_owners_consent(desk: Desk) -> None
     assert found is not None
     assert (found.host, found.port, found.config["auth"]) == ("imap.gmail.com", 993, "xoauth2")
     assert desk.secret()["refresh_token"] == "r-1"
+    office = desk.browser.site.context.office
+    assert office is not None
+    office.book.refresh()
+    followed = office.book.mailboxes()[found.id]
+    assert followed.grant is not None
+    assert (followed.grant.refresh_token, followed.secret) == ("r-1", "")
+    assert "r-1" not in repr(followed)
 
 
 async def test_a_new_consent_keeps_the_mailbox_and_ends_its_pause(desk: Desk) -> None:

@@ -19,8 +19,9 @@ from ingest.domain.histories import ApiRequest, ApiResponse, History, Turned
 from ingest.outages import Outage
 from ingest.telephony.api_client import ApiUnreachable
 from ingest.telephony.desk import part_state_name
-from ingest.telephony.history import Puller, ask_for, retry_after_s, wanted
+from ingest.telephony.history import Puller, retry_after_s, wanted
 from ingest.telephony.history_state import HistoryState, plain, recalled
+from ingest.telephony.history_wishes import ask_for
 from ingest.telephony.providers import PROVIDERS
 from tests.telephony.quick_desk import NOON, House, a_desk
 from tests.telephony.simulators.houses import HOUSES

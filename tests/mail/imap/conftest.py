@@ -71,7 +71,7 @@ class Office:
 
     def kept(self, mailbox: str | None = None) -> list[Delivery]:
         """Return what was kept, in order."""
-        rows = self.log.read(0, 0, 10_000)
+        rows = self.log.read(0, 0, 100_000)
         return [row for row in rows if mailbox in (None, row.source)]
 
     def uids(self, folder: str = "INBOX") -> list[int]:

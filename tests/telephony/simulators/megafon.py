@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from ingest.demo.pbx.script import Script, plain
-from tests.telephony.simulators.serving import Simulated, refused
+from tests.telephony.simulators.serving import Rows, Simulated, refused
 
 HOSTS = ("avrora.megapbx.example",)
 
 
-def routes(knows: Simulated) -> Sequence[web.RouteDef]:
+def routes(knows: Simulated, *, tell: Rows | None = None) -> Sequence[web.RouteDef]:
+    told = tell or rows_of
+
     async def history(request: web.Request) -> web.Response:
         if request.headers.get("X-API-KEY") != knows.secrets["api_key"]:
             return refused()
@@ -21,10 +23,14 @@ def routes(knows: Simulated) -> Sequence[web.RouteDef]:
             datetime.strptime(request.query[name], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
             for name in ("start", "end")
         )
-        rows = [row(call) for call in knows.between(since, until)]
+        rows = [row for call in knows.between(since, until) for row in told(call)]
         return web.json_response(rows[: int(request.query["limit"])])
 
     return [web.get("/crmapi/v1/history/json", history)]
+
+
+def rows_of(call: Script) -> list[dict[str, object]]:
+    return [row(call)]
 
 
 def row(call: Script) -> dict[str, object]:

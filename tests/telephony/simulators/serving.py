@@ -33,6 +33,7 @@ class Simulated:
 
 
 Routes = Callable[[Simulated], Sequence[web.RouteDef]]
+Rows = Callable[[Script], list[dict[str, object]]]  #: what an interface tells of one call
 
 
 @dataclass

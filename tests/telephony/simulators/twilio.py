@@ -11,13 +11,17 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from ingest.demo.pbx.script import Script, plain
-from tests.telephony.simulators.serving import Simulated, refused
+from tests.telephony.simulators.serving import Rows, Simulated, refused
 
 HOSTS = ("api.twilio.com",)
 MOST = 3  #: of a page, whatever is asked for
 
 
-def routes(knows: Simulated) -> Sequence[web.RouteDef]:
+def routes(
+    knows: Simulated, *, tell: Rows | None = None, most: int = MOST
+) -> Sequence[web.RouteDef]:
+    told = tell or legs
+
     async def calls(request: web.Request) -> web.Response:
         sid = request.match_info["sid"]
         pair = base64.b64encode(f"{sid}:{knows.secrets['auth_token']}".encode()).decode()
@@ -25,13 +29,13 @@ def routes(knows: Simulated) -> Sequence[web.RouteDef]:
         if not known or request.headers.get("Authorization") != f"Basic {pair}":
             return refused()
         since = moment(request.query["StartTime>"])
-        rows = [row for call in knows.between(since, until(request)) for row in legs(call)]
+        rows = [row for call in knows.between(since, until(request)) for row in told(call)]
         page = int(request.query.get("Page", "0"))
-        more = len(rows) > (page + 1) * MOST
+        more = len(rows) > (page + 1) * most
         onward = {**request.query, "Page": str(page + 1), "PageToken": "PA1"}
         return web.json_response(
             {
-                "calls": rows[page * MOST : (page + 1) * MOST],
+                "calls": rows[page * most : (page + 1) * most],
                 "page": page,
                 "next_page_uri": f"{request.path}?{urlencode(onward)}" if more else None,
             }

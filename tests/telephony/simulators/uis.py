@@ -9,14 +9,18 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from ingest.demo.pbx.script import Script, plain
-from tests.telephony.simulators.serving import Simulated
+from tests.telephony.simulators.serving import Rows, Simulated
 
 HOSTS = ("dataapi.uiscom.ru",)
 ZONE = ZoneInfo("Europe/Moscow")
 MOST = 2
 
 
-def routes(knows: Simulated) -> Sequence[web.RouteDef]:
+def routes(
+    knows: Simulated, *, tell: Rows | None = None, most: int = MOST
+) -> Sequence[web.RouteDef]:
+    told = tell or rows_of
+
     async def rpc(request: web.Request) -> web.Response:
         asked = await request.json()
         wanted = asked["params"]
@@ -27,13 +31,17 @@ def routes(knows: Simulated) -> Sequence[web.RouteDef]:
             datetime.strptime(wanted[name], "%Y-%m-%d %H:%M:%S").replace(tzinfo=ZONE)
             for name in ("date_from", "date_till")
         )
-        rows = [row(call) for call in knows.between(since, until)]
-        shown = rows[wanted["offset"] : wanted["offset"] + min(wanted["limit"], MOST)]
+        rows = [row for call in knows.between(since, until) for row in told(call)]
+        shown = rows[wanted["offset"] : wanted["offset"] + min(wanted["limit"], most)]
         data = [{name: each[name] for name in wanted["fields"]} for each in shown]
         result = {"metadata": {"total_items": len(rows)}, "data": data}
         return web.json_response({"jsonrpc": "2.0", "id": asked["id"], "result": result})
 
     return [web.post("/v2.0", rpc)]
+
+
+def rows_of(call: Script) -> list[dict[str, object]]:
+    return [row(call)]
 
 
 def row(call: Script) -> dict[str, object]:
