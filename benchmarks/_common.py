@@ -36,11 +36,13 @@ NOW = datetime.now(UTC)
 SOURCE = "office"
 
 
-def arguments(description: str) -> argparse.Namespace:
+def arguments(description: str, *, profiled: bool = False) -> argparse.Namespace:
     """Return the command line: `--small` only shows that the benchmark runs."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--small", action="store_true", help="only show that it runs")
     parser.add_argument("--rounds", type=int, default=3)
+    if profiled:
+        parser.add_argument("--profile", type=int, default=0, help="show so many functions")
     logs.configure("error")
     return parser.parse_args()
 

@@ -101,6 +101,18 @@ def test_a_shop_as_quiet_as_on_a_holiday_is_given_the_patience_that_it_needed_be
     assert seen(events, MONDAY + 5 * DAY).strange
 
 
+def test_an_office_that_was_closed_on_some_days_is_not_missed_on_another_such_day() -> None:
+    closed = {10, 17, 25}  # working days of February on which nobody was there
+    events = [
+        it
+        for it in until(office, MONDAY)
+        if not (it.astimezone(MOSCOW).month == 2 and it.astimezone(MOSCOW).day in closed)
+    ]
+
+    assert not seen(events, MONDAY + 20 * HOUR).strange
+    assert seen(events, MONDAY + 2 * DAY).strange
+
+
 def test_an_outage_of_ours_is_not_the_sources_silence() -> None:
     events = until(office, MONDAY + 10 * HOUR)
     down = [(MONDAY + 10 * HOUR, MONDAY + 14 * HOUR)]

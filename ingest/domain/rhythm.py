@@ -26,7 +26,7 @@ LEAST_EXPECTED = 4.0  #: usual events that must be missing
 #: Of so many weeks in which all is well one may raise an alarm by mere chance: calls come at
 #: random, and of more of them the longest silence is longer.
 WEEKS_OF_CALM = 50.0
-MARGIN = 1.25  #: how much longer than a silence that was known
+MARGIN = 1.5  #: how much longer than a silence that was known
 SHORTEST = timedelta(minutes=10)
 HOUR = timedelta(hours=1)
 

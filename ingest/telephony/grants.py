@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from ingest.domain.histories import ApiRequest, ApiResponse
 from ingest.domain.tokens import Grant, Token
+from ingest.keeper import KeepFailed
 from ingest.telephony.desk import SourceDesk, part_state_name
 
 PART = "token"
@@ -34,6 +35,7 @@ class Tokens:
         self._token: Token | None = None  #: also one that is over: it may be what renews itself
         self._usable = True
         self._recalled = False
+        self._durable = True  #: False: the token could not be remembered yet
 
     async def authorised(self, request: ApiRequest) -> ApiRequest:
         """Return the request with a token that is good now.
@@ -60,9 +62,14 @@ class Tokens:
         if self._token is None or not self._usable or now >= self._token.expires_at - EARLY:
             asking = self._grant.request(self._desk.account, self._token, now)
             answer = await self._ask(asking)
-            token = self._grant.granted(self._desk.account, answer, now)
-            await self._remember(token)  # before its first use: the old one is good for nothing now
-            self._token, self._usable = token, True
+            self._token = self._grant.granted(self._desk.account, answer, now)
+            self._usable, self._durable = True, False
+        if not self._durable:
+            # At once: the old one may be good for nothing now. A log that is away loses nothing
+            # while we run; it is tried again with the next request.
+            with contextlib.suppress(KeepFailed):
+                await self._remember(self._token)
+                self._durable = True
         return self._token
 
     async def _remembered(self) -> Token | None:

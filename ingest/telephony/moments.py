@@ -16,6 +16,10 @@ from ingest.domain.calls import CallEvent, CallStage, Outcome, Report
 
 DOUBTED_AFTER = timedelta(minutes=5)  #: how far a provider's clock may run ahead of ours
 
+#: How far behind the stated end an answer may be received: its way to us, and a second cut off.
+#: What comes later was held up, and does not tell when the call was taken.
+ON_THE_WAY = timedelta(seconds=10)
+
 _TIMES = ("occurred_at", "started_at", "answered_at", "ended_at")
 _LENGTHS = ("duration_s", "talk_s")
 
@@ -163,6 +167,8 @@ def _moments_of_one(facts: Sequence[Fact]) -> Moments:
     if answered and ended and answered.at > ended.at:
         if answered.stated:
             ended = answered
+        elif ended.stated and answered.at - ended.at > ON_THE_WAY:
+            answered = None
         else:
             answered = ended
     for other in (answered, ended):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from ingest.domain.calls import CallStage, Direction, Leg, Outcome
 from ingest.telephony.moments import Fact
@@ -34,10 +35,28 @@ def talked(
 ) -> tuple[str, ...]:
     """Return the agents who talked, in the order of their first answers."""
     told = [fact for fact in facts if fact.tells_of_an_answer]
-    told.sort(key=lambda fact: fact.event.answered_at or fact.at)
+    ended_at = max((end for fact in facts if (end := _stated_end(fact))), default=None)
+    told.sort(key=lambda fact: _talked_at(fact, ended_at))
     if not told and direction is Direction.OUTBOUND and outcome is Outcome.ANSWERED:
         return in_order(facts)  # the answer names only the other side
     return in_order(told)
+
+
+def _stated_end(fact: Fact) -> datetime | None:
+    event = fact.event
+    return event.ended_at or event.occurred_at if event.stage is CallStage.ENDED else None
+
+
+def _talked_at(fact: Fact, ended_at: datetime | None) -> tuple[bool, datetime]:
+    """Return where an answer stands among the others.
+
+    A receipt later than the stated end tells that somebody talked and not when: he comes first,
+    because who talked last is what an end report names.
+    """
+    event = fact.event
+    stated = event.answered_at or event.occurred_at or event.ended_at
+    known = stated is not None or ended_at is None or fact.received_at <= ended_at
+    return known, stated or fact.received_at
 
 
 def legs_of(facts: Sequence[Fact]) -> tuple[Leg, ...]:

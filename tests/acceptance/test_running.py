@@ -26,6 +26,7 @@ FIGURES = {
         "-- two processes, recorded",
         ": bare",
     ],
+    "many_mailboxes": ["arrival to touch", "lost   ", "twice   "],
     "live_answer": ["live answer p50", "live answer p99", "webhooks beside", "index, packed"],
 }
 

@@ -15,6 +15,7 @@ from cryptography.fernet import Fernet
 
 from ingest.domain.histories import ApiRequest, ApiResponse
 from ingest.domain.mailboxes import Auth, Grant, Mailbox
+from ingest.keeper import KeepFailed
 from ingest.mail.oauth import (
     OAUTH_PROVIDERS,
     OAuthApp,
@@ -150,6 +151,7 @@ class Provider:
     memory: dict[str, Any] = field(default_factory=dict)
     now: datetime = NOW
     answers: list[ApiResponse] = field(default_factory=list)
+    away: bool = False  #: the log cannot be written
     secrets: Secrets = field(default_factory=lambda: Secrets([Fernet.generate_key()]))
 
     def tokens(self) -> Tokens:
@@ -157,6 +159,8 @@ class Provider:
             return {name: self.memory[name] for name in names if name in self.memory}
 
         async def remember(values: Mapping[str, Any]) -> None:
+            if self.away:
+                raise KeepFailed("the log is away")
             self.memory.update(values)
 
         return Tokens(self.secrets, self.ask, lambda: self.now, recall=recall, remember=remember)
@@ -251,3 +255,18 @@ async def test_what_another_key_sealed_is_asked_for_anew() -> None:
     provider.secrets = Secrets([Fernet.generate_key()])
 
     assert (await provider.tokens().opened(mailbox())).secret == "token-2"
+
+
+async def test_what_renews_itself_once_is_not_lost_while_the_log_is_away() -> None:
+    rotated = {"access_token": "a", "expires_in": 3600, "refresh_token": "refresh-2"}
+    provider = Provider(answers=[answer(rotated)], away=True)
+    tokens = provider.tokens()
+
+    assert (await tokens.opened(mailbox())).secret == "a"
+    assert provider.memory == {}
+    provider.away = False
+    assert (await tokens.opened(mailbox())).secret == "a"
+    provider.now += timedelta(hours=2)
+    await provider.tokens().opened(mailbox())  # after a restart
+
+    assert [it["refresh_token"] for it in provider.asked] == [["refresh-1"], ["refresh-2"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,13 +11,15 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from ingest.domain.deliveries import Account, UnreadableDelivery
+from ingest.domain.deliveries import Account, NewDelivery, UnreadableDelivery
 from ingest.domain.histories import ApiRequest, ApiResponse
 from ingest.domain.tokens import Token
+from ingest.keeper import KeepFailed
 from ingest.secrets import Secrets
 from ingest.telephony.desk import part_state_name
 from ingest.telephony.grants import Tokens
 from ingest.telephony.providers import PROVIDERS
+from storage.log import Kept
 from tests.telephony.quick_desk import House, a_desk
 
 T2 = PROVIDERS["t2"]
@@ -88,6 +91,28 @@ async def test_what_renews_itself_once_outlives_the_process_sealed() -> None:
     told = json.dumps(house.memory)
     assert STATE in house.memory
     assert not any(word in told for word in ("access-", "refresh-", "entered-1"))
+
+
+async def test_what_renews_itself_once_is_not_lost_while_the_log_is_away() -> None:
+    class Away(House):
+        away = True
+
+        async def keep(
+            self, deliveries: Sequence[NewDelivery], memory: Mapping[str, Any]
+        ) -> list[Kept]:
+            if self.away:
+                raise KeepFailed("the log is away")
+            return await super().keep(deliveries, memory)
+
+    house, office = Away(), Office("entered-1")
+    held = tokens(house, office)
+
+    assert await shown(held) == "access-1"
+    assert house.memory == {}
+    house.away = False
+    assert await shown(held) == "access-1"
+    house.now += timedelta(hours=13)
+    assert await shown(tokens(house, office)) == "access-2"  # after a restart
 
 
 async def test_a_new_secret_of_the_administrator_counts_and_not_what_grew_from_the_old() -> None:

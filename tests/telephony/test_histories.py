@@ -51,6 +51,7 @@ class Told:
     missed: bool
     talked: tuple[str, ...]
     talk_s: float | None
+    duration_s: float | None
     started_at: datetime | None  #: None: no report tells it
 
 
@@ -198,6 +199,7 @@ def seen(call: Call) -> Told:
         missed=call.missed,
         talked=call.talked,
         talk_s=call.talk_s,
+        duration_s=call.duration_s,
         started_at=call.started_at if call.start_known else None,
     )
 
@@ -213,6 +215,8 @@ def assert_fits(found: Told, call: Script, *, talk_told: bool) -> None:
     assert found.missed == (not call.outbound and not call.taken)
     assert (found.outcome is Outcome.ANSWERED) == call.taken
     assert near(found.started_at, call.begins_at)
+    if call.taken and found.duration_s is not None and not call.outbound:
+        assert found.duration_s == pytest.approx(call.length_s, abs=1)
     if talk_told or not call.taken:
         assert found.talk_s == pytest.approx(call.talk_s, abs=1)
     if call.taken and not call.outbound and found.talked:

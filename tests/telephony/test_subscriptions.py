@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -107,7 +108,7 @@ async def test_its_state_is_remembered_and_holds_no_secret() -> None:
 
     state = house.memory[STATE]
     assert (state["state"], state["id"], state["because"]) == ("subscribed", "s1", None)
-    told = json.dumps(house.memory)
+    told = re.sub(r"gAAAA[\w=-]+", "", json.dumps(house.memory))  # what is sealed may say anything
     assert not any(secret in told for secret in ("vt", "a.b.c", '"cs"', "t1"))
 
 

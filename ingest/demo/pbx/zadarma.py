@@ -20,6 +20,7 @@ _ZADARMA_SIGNED = {
     "NOTIFY_ANSWER": ("caller_id", "destination", "call_start"),
     "NOTIFY_OUT_START": ("internal", "destination", "call_start"),
     "NOTIFY_OUT_END": ("internal", "destination", "call_start"),
+    "NOTIFY_RECORD": ("pbx_call_id", "call_id_with_rec"),
 }
 _ZADARMA_SIGNED_ELSE = ("caller_id", "called_did", "call_start")
 

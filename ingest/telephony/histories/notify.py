@@ -113,7 +113,9 @@ def _call(key: str, legs: Sequence[Fields], account: Account, near: datetime) ->
         recording_id=_recording(last),
     )
     rang = [_rang(key, leg, starts[id(leg)], account) for leg in legs if not outbound]
-    return [*(event for event in rang if event), ended]
+    passed_on = [] if outbound or not is_answered else told[:-1]
+    talked = [_talked(key, leg, starts[id(leg)], account) for leg in passed_on]
+    return [*(event for event in (*rang, *talked) if event), ended]
 
 
 def _outcome(leg: Fields) -> Outcome:
@@ -131,6 +133,21 @@ def _rang(key: str, leg: Fields, at: datetime | None, account: Account) -> CallE
         return None
     return CallEvent(
         call_keys=(key,), stage=CallStage.RINGING, occurred_at=at, agent=agent, leg=agent
+    )
+
+
+def _talked(key: str, leg: Fields, at: datetime | None, account: Account) -> CallEvent | None:
+    """Return the end of one who talked before the last and passed the call on."""
+    agent, over_at = _agent(leg, Direction.INBOUND, account), later(at, seconds(leg, "seconds"))
+    if agent is None or over_at is None:
+        return None
+    return CallEvent(
+        call_keys=(key,),
+        stage=CallStage.LEG_ENDED,
+        occurred_at=over_at,
+        outcome=Outcome.ANSWERED,
+        agent=agent,
+        leg=agent,
     )
 
 
