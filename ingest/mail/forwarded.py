@@ -10,7 +10,14 @@ from ingest.mail.headers import split
 from ingest.mail.limits import LIMITS, Limits
 from ingest.mail.participants import read_addresses
 from ingest.mail.quote_words import FORWARD_PREFIXES, REPLY_PREFIXES
-from ingest.mail.quotes import HeaderBlock, attribution_at, banner_of, header_block_at, is_rule
+from ingest.mail.quotes import (
+    HeaderBlock,
+    attribution_at,
+    banner_of,
+    header_block_at,
+    is_rule,
+    only_words,
+)
 from ingest.mail.text import clean
 
 MOST = 5  #: mails forwarded one within the other
@@ -57,6 +64,8 @@ def senders_within(text: str, subject: str) -> tuple[Forwarded, ...]:
 def _first_forward(lines: Sequence[str], *, forwards: bool) -> int | None:
     """Return the line behind the first sign of a forwarded mail; None: it is no forward."""
     for at, line in enumerate(lines):
+        if only_words(line) and not line.lstrip().startswith(">"):
+            continue
         if not line.strip() or is_rule(line):
             continue
         kind = banner_of(line)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from ingest.domain.mails import Passage, PassageKind
-from ingest.mail.quotes import attribution_at, banner_of, header_block_at, is_rule
+from ingest.mail.quotes import attribution_at, banner_of, header_block_at, is_rule, only_words
 from ingest.mail.signatures import signature_start
 
 MOST_LINES = 20_000  #: what stands behind them is new: nobody wrote it by hand
@@ -71,6 +71,8 @@ def _kinds(lines: Sequence[str], marked: Sequence[bool], answers: bool) -> list[
             kinds[at] = _QUOTE
         elif not line.strip():
             pass
+        elif only_words(line):
+            seen_words = True
         elif (begins := _quote_begins(lines, at, following, answers or seen_words)) is not None:
             start, behind, swallows = begins
             end = len(lines) if swallows else behind

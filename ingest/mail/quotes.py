@@ -30,6 +30,10 @@ _DATE = re.compile(r"(?<!\d)(?:\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})|(?:19|20)
 _AROUND = " \t\u00a0*_\u200b\u200e\u200f\ufeff\u202a\u202c"
 
 
+_DRAWN = ("-", "–", "—", "=", "_")  #: what banners and rules are drawn with
+_LONGEST_FORWARD_LINE = max(map(len, FORWARD_LINES)) + 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribution:
     """Lines such as "On 3 May 2024 Anna wrote:"."""
@@ -47,6 +51,17 @@ class HeaderBlock:
     start: int
     end: int
     fields: Mapping[str, str]  #: from, date, to, cc, subject
+
+
+def only_words(line: str) -> bool:
+    """Tell whether a line can announce no other mail: most lines, told without a closer look.
+
+    It is no banner or rule (not drawn, and too long to be words alone), no header line and no
+    attribution (no colon in it).
+    """
+    if ":" in line or len(line) <= _LONGEST_FORWARD_LINE:
+        return False
+    return not line.lstrip("> \t\u00a0*").startswith(_DRAWN)
 
 
 def plain(line: str) -> str:

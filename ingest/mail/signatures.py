@@ -18,6 +18,7 @@ MOST_NUMBERS = 6
 _SHORT = 80  #: characters of a line in a card
 _CARD_LINES = 10
 
+_LONG_ONES, _SHORT_ONES = tuple(CLOSINGS), tuple(SHORT_CLOSINGS)
 _WORD = re.compile(r"[^\W\d_]+")
 _NUMBER = re.compile(r"(?<![\w@./])[+(]{0,2}\d[\d \u00a0()./\u2010-\u2015-]{5,22}\d(?![\w@])")
 _DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-](?:19|20)\d\d|(?:19|20)\d\d-\d\d-\d\d")
@@ -82,7 +83,7 @@ def _closing(folded: Sequence[str], lines: Sequence[str], sender: str | None) ->
 
 
 def _is_closing(line: str) -> bool:
-    return _begins_with(line, CLOSINGS, most_words=6)
+    return _begins_with(line, _LONG_ONES, most_words=6)
 
 
 def _is_short_closing(line: str) -> bool:
@@ -91,6 +92,8 @@ def _is_short_closing(line: str) -> bool:
 
 def _names_himself(line: str, sender: str | None) -> bool:
     """Tell whether a line is short closing words with the sender's own name behind them."""
+    if not line.startswith(_SHORT_ONES):
+        return False
     for phrase in SHORT_CLOSINGS:
         behind = line[len(phrase) :]
         if line.startswith(phrase) and behind[:1] in (" ", ",", "."):
@@ -98,8 +101,10 @@ def _names_himself(line: str, sender: str | None) -> bool:
     return False
 
 
-def _begins_with(line: str, phrases: Sequence[str], *, most_words: int) -> bool:
+def _begins_with(line: str, phrases: tuple[str, ...], *, most_words: int) -> bool:
     """Tell whether a line is one of the phrases, perhaps with a name or a second one behind it."""
+    if not line.startswith(phrases):  # all at once, as nearly every line is none
+        return False
     for phrase in phrases:
         if not line.startswith(phrase):
             continue
