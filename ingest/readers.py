@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from ingest.domain.calls import CallEvent, CallStage
+from ingest.domain.calls import CallEvent, CallStage, Direction
 from ingest.domain.deliveries import (
     Account,
     Delivery,
@@ -82,8 +82,19 @@ def _read_call(delivery: Delivery, sources: Sources) -> Reading:
         return _parked(delivery, f"the reader of {provider.name} failed: {type(error).__name__}")
     if not events:
         return Reading(delivery=delivery, end=End.IGNORED, reason="it reports no call")
+    if account.config.get("show_withheld") is not True:
+        events = [private(event) for event in events]
     named = tuple((delivery.source, event) for event in events)
     return Reading(delivery=delivery, end=End.READ, events=named)
+
+
+def private(event: CallEvent) -> CallEvent:
+    """Return the event without a number that came with its owner's wish that it be hidden.
+
+    A source's setting `show_withheld` keeps it, where the law and the contract allow that.
+    """
+    theirs = event.direction in (None, Direction.INBOUND)  # a call out shows our own number
+    return replace(event, caller=None) if event.withheld and event.caller and theirs else event
 
 
 def _events(delivery: Delivery, provider: Provider, account: Account) -> Sequence[CallEvent]:
