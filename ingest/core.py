@@ -20,6 +20,7 @@ from ingest.children import Failure, Readers
 from ingest.custody.commands import COMMANDS
 from ingest.custody.office import Office
 from ingest.domain.mails import Mail
+from ingest.keeper import disk_free_of
 from ingest.mail.attached import Extracted, extract, question
 from ingest.mail.message import parse
 from ingest.readers import closing
@@ -39,6 +40,7 @@ log = structlog.get_logger()
 CLOSE_AFTER = timedelta(hours=4)  #: a call that long without an end is closed by the clock
 CLOCK_S = 60.0  #: between looks for such calls
 CLOSE_AT_ONCE = 500
+ROOM = 1.25  #: times what the door needs of the disk: with less no sound is fetched onto it
 PULL_S = (
     900.0  #: the longest that one answer of a history may take, waits that it asks for included
 )
@@ -85,6 +87,7 @@ class Core:
             pull=functools.partial(pull_by_socket, settings.edges_socket),
         )
         self.sound = open_sound(settings)
+        disk_free = disk_free_of(settings.data_dir)
         self.recorder = Recorder(
             database,
             book.sources,
@@ -92,6 +95,7 @@ class Core:
             settings.data_dir / "recordings" / "drafts",
             clock,
             limits=FetchLimits(bytes=settings.recording_mib * MIB),
+            has_room=lambda: disk_free() >= ROOM * settings.disk_free_min,
         )
         self._keep_closings = keep_closings
         self._thread: threading.Thread | None = None

@@ -29,8 +29,9 @@ from ingest.settings import Settings, split_listen
 from ingest.telephony import history, history_wishes
 from ingest.telephony.companions import COMPANIONS, Companion
 from ingest.telephony.connections import DoorRunner
-from ingest.telephony.desk import SourceDesk
+from ingest.telephony.desk import SourceDesk, part_state_name
 from ingest.telephony.door import DoorCounters, DoorLimits
+from ingest.telephony.endpoints import problem_of_paths
 from ingest.telephony.lookups import Lookups, asks_usually
 from ingest.telephony.server import public_door
 from storage.log import DeliveryLog
@@ -168,11 +169,18 @@ class Edges:
     # Sources and mailboxes ---------------------------------------------------------------------
 
     async def _refresh_for_ever(self) -> None:
+        failed = False
         while True:
             with contextlib.suppress(Exception):
                 await asyncio.to_thread(self.book.refresh)
-            self._followers.keep_to(self.book.mailboxes())
-            self._companions.keep_to(_wanted(self.book.sources()))
+            try:
+                self._followers.keep_to(self.book.mailboxes())
+                self._companions.keep_to(_wanted(self.book.sources()))
+                failed = False
+            except Exception:  # a fault of ours, which must not be the last look
+                if not failed:
+                    log.exception("sources.failed")
+                failed = True
             await asyncio.sleep(REFRESH_S)
 
     def _is_asked(self) -> bool:
@@ -214,7 +222,19 @@ class Edges:
             full=lambda: keeper.full,
             vault=self.book.vault,
         )
+        if companion.on_disk:
+            ours = (self.settings.data_dir, self.settings.key_path)
+            problem = await asyncio.to_thread(problem_of_paths, account, ours)
+            if problem is not None:
+                await self._refuse(desk, companion.part, problem)
+                return
         await companion.run(desk)
+
+    async def _refuse(self, desk: SourceDesk, part: str, because: str) -> None:
+        """Say that a source cannot be run so; it is looked at again when it was changed."""
+        log.error("companion.refused", source=desk.source, part=part, because=because)
+        told = {"state": "refused", "since": self.clock().isoformat(), "because": because}
+        await desk.remember({part_state_name(desk.source, part): told})
 
     # Remembering -------------------------------------------------------------------------------
 

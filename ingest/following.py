@@ -17,6 +17,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 AGAIN_S = 30.0  #: before what failed is tried again
+STOP_S = 10.0  #: the longest that is waited, when the service ends, for one that is busy
 
 
 class Followers(Generic[T]):
@@ -32,10 +33,12 @@ class Followers(Generic[T]):
         *,
         kind: str = "mailbox",
         again_s: float = AGAIN_S,
+        patience_s: float = STOP_S,
     ) -> None:
         self._follow = follow
         self._kind = kind
         self._again_s = again_s
+        self._patience_s = patience_s
         self._running: dict[str, tuple[T, asyncio.Event, asyncio.Task[None]]] = {}
 
     def keep_to(self, wanted: Mapping[str, T]) -> None:
@@ -56,10 +59,19 @@ class Followers(Generic[T]):
                 self._running[id_] = (thing, stop, task)
 
     async def stop(self) -> None:
-        """Stop all of them and wait until they have ended."""
+        """Stop all of them and wait until they have ended; one that is busy too long is cut off.
+
+        That loses nothing: what was not kept moves no cursor.
+        """
         for _, stop, _ in self._running.values():
             stop.set()
-        await asyncio.gather(*(task for *_, task in self._running.values()), return_exceptions=True)
+        tasks = [task for *_, task in self._running.values()]
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=self._patience_s)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _keep_following(self, id_: str, thing: T, stop: asyncio.Event) -> None:
         while not stop.is_set():

@@ -115,6 +115,7 @@ class InnerDoor:
                 replay=self._replay,
                 wake=core.worker.wake,
                 companions=self._companions,
+                every_companion=self._every_companion,
                 ask_app=ask_app,
                 extract=core.extract,
                 office=core.office,
@@ -158,12 +159,22 @@ class InnerDoor:
 
     def _companions(self, source: str) -> Mapping[str, Mapping[str, Any]]:
         prefix = part_state_name(source, "")
+        return {name.removeprefix(prefix): it for name, it in self._part_states(prefix).items()}
+
+    def _every_companion(self) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+        found: dict[str, dict[str, Mapping[str, Any]]] = {}
+        for name, state in self._part_states("source:").items():
+            _, source, part = name.split(":", 2)  # a source's name has no colon
+            found.setdefault(source, {})[part] = state
+        return found
+
+    def _part_states(self, prefix: str) -> Mapping[str, Mapping[str, Any]]:
         try:
             found = self.core.office.logs["calls"].memories(prefix)
         except LogUnavailable:
             return {}
         return {
-            name.removeprefix(prefix): state
+            name: state
             for name, state in found.items()
             if isinstance(state, dict) and "state" in state
         }

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import secrets
-from collections import defaultdict
+import threading
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
 import structlog
 from aiohttp.abc import AbstractResolver
@@ -19,13 +23,15 @@ from ingest.sound import SoundStore
 from ingest.telephony.recordings import FetchLimits, NotFetched, fetch
 from storage import directory, recordings
 from storage.database import Database
-from storage.recordings import Recording
+from storage.recordings import OldSound, Recording
 
 log = structlog.get_logger()
 
 LOOK_S = 1.0  #: between looks for what is due: some links live ten minutes
 AT_ONCE = 4  #: of one source; providers slow down or refuse those who take more
-BATCH = 32
+MOST_AT_ONCE = 64  #: of all sources
+BATCH = 32  #: looked at in one look
+THREADS = 4  #: of our own: a store that is slow holds up nobody else
 EXPIRE_S = 3600.0
 EXPIRE_AT_ONCE = 500
 
@@ -34,6 +40,9 @@ WAITS = tuple(
     timedelta(seconds=seconds)
     for seconds in (5, 15, 45, 90, 180, 300, 900, 3600, 3 * 3600, 8 * 3600, 12 * 3600)
 )
+
+
+T = TypeVar("T")
 
 
 class Recorder:
@@ -49,7 +58,9 @@ class Recorder:
         *,
         limits: FetchLimits | None = None,
         resolver: AbstractResolver | None = None,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`has_room` tells whether the disk has room for more; else nothing is fetched."""
         self.store = store
         self._database = database
         self._sources = sources
@@ -57,21 +68,28 @@ class Recorder:
         self._clock = clock
         self._limits = limits
         self._resolver = resolver
-        self._lanes: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
+        self._has_room = has_room
+        self._had_room = True
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._busy: Counter[str] = Counter()  #: how many of each source are being fetched
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="recorder")
+        #: Sound is not said to be kept while old sound is deleted: it may be the same file.
+        self._deleting = threading.Lock()
 
     async def run(self) -> None:
         """Fetch for ever; cancelled to end."""
-        await asyncio.to_thread(self._empty_drafts)
-        expire_at = 0.0
+        emptied, expire_at = False, 0.0
         loop = asyncio.get_running_loop()
         try:
             while True:
                 try:
+                    if not emptied:
+                        await self._in_thread(self._empty_drafts)
+                        emptied = True
                     await self.look()
                     if loop.time() >= expire_at:
                         expire_at = loop.time() + EXPIRE_S
-                        await asyncio.to_thread(self.expire)
+                        await self._in_thread(self.expire)
                 except Exception:
                     log.exception("recordings.failed")
                 await asyncio.sleep(LOOK_S)
@@ -79,19 +97,33 @@ class Recorder:
             for task in self._running.values():
                 task.cancel()
             await asyncio.gather(*self._running.values(), return_exceptions=True)
+            self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def look(self) -> None:
-        """Begin to fetch what is due and not being fetched yet."""
-        if len(self._running) >= BATCH:
+        """Begin to fetch what is due and not being fetched yet, of each source a few."""
+        if not await self._in_thread(self._room_left):
             return
-        for one in await asyncio.to_thread(self._due):
-            if one.id not in self._running:
-                task = asyncio.create_task(self._one(one))
-                self._running[one.id] = task
-                task.add_done_callback(self._done)
+        busy = [source for source, number in self._busy.items() if number >= AT_ONCE]
+        for one in await self._in_thread(self._due, busy):
+            is_much = len(self._running) >= MOST_AT_ONCE or self._busy[one.source] >= AT_ONCE
+            if one.id not in self._running and not is_much:
+                self._begin(one)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._running = {id_: it for id_, it in self._running.items() if it is not task}
+    def _begin(self, one: Recording) -> None:
+        def done(task: asyncio.Task[None]) -> None:
+            self._busy[one.source] -= 1
+            del self._running[one.id]
+
+        self._busy[one.source] += 1
+        self._running[one.id] = task = asyncio.create_task(self._one(one))
+        task.add_done_callback(done)
+
+    def _room_left(self) -> bool:
+        has_room = self._has_room()
+        if has_room is not self._had_room:
+            self._had_room = has_room
+            log.warning("recordings.room", has_room=has_room)
+        return has_room
 
     async def settle(self) -> None:
         """Wait until nothing is being fetched."""
@@ -104,40 +136,48 @@ class Recorder:
         with self._database.read() as connection:
             days = directory.policy_value(connection, "recordings_days", now)
         while days is not None:
-            with self._database.write() as connection:
-                digests = recordings.expire(
-                    connection, before=now - timedelta(days=float(days)), limit=EXPIRE_AT_ONCE
-                )
-            for digest in digests:
-                self.store.remove(digest)
-            gone += len(digests)
-            if len(digests) < EXPIRE_AT_ONCE:
+            old = self._expire(now - timedelta(days=float(days)))
+            gone += len(old.digests)
+            if len(old.ids) < EXPIRE_AT_ONCE:
                 break
         return gone
 
-    def _due(self) -> list[Recording]:
+    def _expire(self, before: datetime) -> OldSound:
+        """Delete some old sound and then say so: what was not deleted is found again."""
+        with self._deleting:
+            with self._database.read() as connection:
+                old = recordings.old_sound(connection, before=before, limit=EXPIRE_AT_ONCE)
+            for digest in old.digests:
+                self.store.remove(digest)
+            with self._database.write() as connection:
+                recordings.expire(connection, old.ids)
+        return old
+
+    def _due(self, busy: list[str]) -> list[Recording]:
         with self._database.read() as connection:
-            return recordings.due(connection, now=self._clock(), limit=BATCH)
+            return recordings.due(connection, now=self._clock(), limit=BATCH, without=busy)
+
+    async def _in_thread(self, work: Callable[..., T], *values: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *values)
 
     async def _one(self, one: Recording) -> None:
-        async with self._lanes[one.source]:
-            try:
-                await self._fetch(one)
-            except Exception as error:
-                log.exception("recording.failed", recording=one.id)
-                because = f"keeping it failed: {type(error).__name__}"
-                with contextlib.suppress(Exception):
-                    await asyncio.to_thread(self._failed, one, because, False)
+        try:
+            await self._fetch(one)
+        except Exception as error:
+            log.exception("recording.failed", recording=one.id)
+            because = f"keeping it failed: {type(error).__name__}"
+            with contextlib.suppress(Exception):
+                await self._in_thread(self._failed, one, because, False)
 
     async def _fetch(self, one: Recording) -> None:
         known = self._sources().get(one.source)
         if known is None:
             because = f"no source is named {one.source}"
-            await asyncio.to_thread(self._failed, one, because, False)
+            await self._in_thread(self._failed, one, because, False)
             return
-        if await asyncio.to_thread(self._hidden, one):
+        if await self._in_thread(self._hidden, one):
             because = "policy hides this call, so its sound is not kept"
-            await asyncio.to_thread(self._failed, one, because, True)
+            await self._in_thread(self._failed, one, because, True)
             return
         provider, account = known
         draft = self._drafts / f".{secrets.token_hex(8)}"
@@ -147,25 +187,31 @@ class Recorder:
                 provider, account, wanted, draft, limits=self._limits, resolver=self._resolver
             )
         except NotFetched as error:
-            await asyncio.to_thread(self._failed, one, str(error), error.final)
+            await self._in_thread(self._failed, one, str(error), error.final)
             return
-        await asyncio.to_thread(self.store.take, found.digest, draft)
-        await asyncio.to_thread(self._kept, one, found.digest, found.size, found.content_type)
+        try:
+            await self._in_thread(self.store.take, found.digest, draft)
+        finally:
+            await self._in_thread(functools.partial(draft.unlink, missing_ok=True))
+        await self._in_thread(self._kept, one, found.digest, found.size, found.content_type)
 
     def _hidden(self, one: Recording) -> bool:
         with self._database.read() as connection:
             return recordings.suppressed(connection, one.call_key)
 
     def _kept(self, one: Recording, digest: str, size: int, content_type: str) -> None:
-        with self._database.write() as connection:
-            recordings.keep(
-                connection,
-                one.id,
-                digest=digest,
-                size=size,
-                content_type=content_type,
-                at=self._clock(),
-            )
+        with self._deleting:
+            if self.store.size(digest) is None:
+                raise OSError("the same sound was too old elsewhere and is deleted")
+            with self._database.write() as connection:
+                recordings.keep(
+                    connection,
+                    one.id,
+                    digest=digest,
+                    size=size,
+                    content_type=content_type,
+                    at=self._clock(),
+                )
         log.info("recording.kept", source=one.source, octets=size)
 
     def _failed(self, one: Recording, because: str, final: bool) -> None:

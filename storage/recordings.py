@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -76,12 +76,12 @@ def note(connection: Connection, named: Sequence[Named], *, now: datetime) -> No
     """Remember recordings that reports name; what is known already is not asked for twice.
 
     One that no report calls ready is tried all the same after a while. A fresh address of one that
-    is still to be fetched replaces the old: links do not live long.
+    was not fetched yet replaces the old and is tried at once: links do not live long.
     """
     if not named:
         return
     latest = {one.id: one for one in sorted(named, key=lambda one: one.ready)}
-    known = _states(connection, latest)
+    known = _known(connection, latest)
     fresh = [one for id_, one in latest.items() if id_ not in known]
     insert_rows(
         connection,
@@ -103,38 +103,46 @@ def note(connection: Connection, named: Sequence[Named], *, now: datetime) -> No
         ignore=True,
     )
     for id_, one in latest.items():
-        if known.get(id_) in OPEN:
-            _renew(connection, id_, one, now)
+        state, url = known.get(id_, (None, None))
+        if state in (*OPEN, RecordingState.FAILED):
+            _renew(connection, one, state, url, now)
 
 
-def _states(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _known(connection: Connection, ids: Iterable[str]) -> dict[str, tuple[str, str | None]]:
+    """Return state and address of those that are known."""
+    found: dict[str, tuple[str, str | None]] = {}
     for chunk in chunks(sorted(ids)):
         rows = connection.execute(
-            select(recordings.c.id, recordings.c.state).where(recordings.c.id.in_(chunk))
+            select(recordings.c.id, recordings.c.state, recordings.c.url).where(
+                recordings.c.id.in_(chunk)
+            )
         )
-        found.update((row.id, row.state) for row in rows)
+        found.update((row.id, (row.state, row.url)) for row in rows)
     return found
 
 
-def _renew(connection: Connection, id_: str, one: Named, now: datetime) -> None:
-    changed: dict[str, Any] = {"url": one.url} if one.url else {}
-    if one.ready:
-        changed |= {"state": str(RecordingState.WANTED)}
-        connection.execute(
-            update(recordings)
-            .where(recordings.c.id == id_, recordings.c.state == RecordingState.EXPECTED)
-            .values(next_at=now)
-        )
+def _renew(connection: Connection, one: Named, state: str, url: str | None, now: datetime) -> None:
+    fresh = one.url is not None and one.url != url
+    changed: dict[str, Any] = {"url": one.url} if fresh else {}
+    if one.ready and (fresh or state == RecordingState.EXPECTED):
+        changed |= {"state": str(RecordingState.WANTED), "next_at": now}
+        if state == RecordingState.FAILED:
+            changed |= {"tries": 0}
     if changed:
-        connection.execute(update(recordings).where(recordings.c.id == id_).values(**changed))
+        connection.execute(update(recordings).where(recordings.c.id == one.id).values(**changed))
 
 
-def due(connection: Connection, *, now: datetime, limit: int) -> list[Recording]:
-    """Return what is to be fetched now, the longest waiting first."""
+def due(
+    connection: Connection, *, now: datetime, limit: int, without: Collection[str] = ()
+) -> list[Recording]:
+    """Return what is to be fetched now, the longest waiting first; of these sources nothing."""
     rows = connection.execute(
         select(recordings)
-        .where(recordings.c.state.in_(OPEN), recordings.c.next_at <= now)
+        .where(
+            recordings.c.state.in_(OPEN),
+            recordings.c.next_at <= now,
+            recordings.c.source.not_in(without),
+        )
         .order_by(recordings.c.next_at, recordings.c.id)
         .limit(limit)
     )
@@ -213,33 +221,45 @@ def interaction_of(connection: Connection, one: Recording) -> str | None:
     return None if found is None else str(found)
 
 
-def expire(connection: Connection, *, before: datetime, limit: int) -> list[str]:
-    """Mark sound fetched before that moment as expired; returns digests that no row names now."""
-    ids = connection.scalars(
-        select(recordings.c.id)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldSound:
+    """Sound that is to go."""
+
+    ids: Sequence[str]
+    digests: Sequence[str]  #: of files that no other recording names
+
+
+def old_sound(connection: Connection, *, before: datetime, limit: int) -> OldSound:
+    """Return sound fetched before that moment, the oldest first."""
+    found = connection.execute(
+        select(recordings.c.id, recordings.c.digest)
         .where(recordings.c.state == RecordingState.KEPT, recordings.c.fetched_at < before)
         .order_by(recordings.c.fetched_at)
         .limit(limit)
     ).all()
-    digests: set[str] = set()
+    ids = {row.id for row in found}
+    digests = {row.digest for row in found if row.digest}
+    still = {
+        row.digest
+        for chunk in chunks(sorted(digests))
+        for row in connection.execute(
+            select(recordings.c.id, recordings.c.digest).where(
+                recordings.c.digest.in_(chunk), recordings.c.state == RecordingState.KEPT
+            )
+        )
+        if row.id not in ids
+    }
+    return OldSound(ids=sorted(ids), digests=sorted(digests - still))
+
+
+def expire(connection: Connection, ids: Sequence[str]) -> None:
+    """Record that the sound of these was deleted."""
     for chunk in chunks(ids):
-        rows = select(recordings.c.digest).where(recordings.c.id.in_(chunk))
-        digests.update(digest for digest in connection.scalars(rows) if digest)
         connection.execute(
             update(recordings)
             .where(recordings.c.id.in_(chunk))
             .values(state=str(RecordingState.EXPIRED))
         )
-    still = {
-        digest
-        for chunk in chunks(sorted(digests))
-        for digest in connection.scalars(
-            select(recordings.c.digest).where(
-                recordings.c.digest.in_(chunk), recordings.c.state == RecordingState.KEPT
-            )
-        )
-    }
-    return sorted(digests - still)
 
 
 def counts(connection: Connection) -> dict[tuple[str, str], int]:

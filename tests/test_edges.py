@@ -12,14 +12,49 @@ from cryptography.fernet import Fernet
 
 from ingest import local
 from ingest.accounts import Book
+from ingest.domain.deliveries import Account
 from ingest.edges import Edges
 from ingest.secrets import Secrets
 from ingest.settings import load_settings
+from ingest.telephony.endpoints import problem_of_paths
 from storage import sources
 from storage.database import Database, sqlite_url
 from storage.schema import migrate
 
 NOW = datetime(2026, 11, 19, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("config", "because"),
+    [
+        ({"cdr_folder": "{data}"}, "cdr_folder: "),
+        ({"cdr_folder": "{data}/blobs"}, "cdr_folder: "),
+        ({"folder": "{data}/../data"}, "folder: "),
+        ({"cdr_folder": "{keys}"}, "cdr_folder: "),
+        ({"cdr_file": "{keys}/key"}, "cdr_file: "),
+        ({"cel_file": "{data}/main.db"}, "cel_file: "),
+        ({"cdr_file": "{link}"}, "cdr_file: "),
+    ],
+)
+def test_no_source_reads_or_moves_what_is_our_own(
+    tmp_path: Path, config: dict[str, str], because: str
+) -> None:
+    data, keys, link = tmp_path / "data", tmp_path / "keys", tmp_path / "link"
+    data.mkdir()
+    link.symlink_to(keys / "key")
+    named = {name: path.format(data=data, keys=keys, link=link) for name, path in config.items()}
+
+    told = problem_of_paths(Account(source="pbx", config=named), (data, keys / "key"))
+
+    assert told is not None
+    assert told.startswith(because)
+
+
+def test_other_paths_are_read(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    config = {"cdr_folder": str(tmp_path), "cdr_file": "/var/log/asterisk/Master.csv", "folder": 7}
+
+    assert problem_of_paths(Account(source="pbx", config=config), (tmp_path / "data",)) is None
 
 
 async def test_rows_of_a_call_file_are_kept_by_the_edges_and_kept_once(tmp_path: Path) -> None:

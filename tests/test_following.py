@@ -114,3 +114,21 @@ async def test_a_mailbox_that_is_paused_is_not_begun_again_until_it_changes():
     await followers.stop()
 
     assert begun == ["1", "2"]
+
+
+async def test_one_that_does_not_heed_the_stop_does_not_hold_up_the_end_of_the_service():
+    ended: list[str] = []
+
+    async def deaf(thing: str, stop: asyncio.Event) -> None:
+        try:
+            await asyncio.sleep(3600)  # as while an answer is waited for
+        finally:
+            ended.append(thing)
+
+    followers = Followers(deaf, patience_s=0.01)
+    followers.keep_to({"sales": "sales"})
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(5):
+        await followers.stop()
+    assert ended == ["sales"]

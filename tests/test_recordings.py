@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import socket
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -309,7 +310,13 @@ class Office:
     now: datetime = NOW
 
     def told(
-        self, *, ready: bool = True, stage: CallStage = CallStage.ENDED, call: str = "c1"
+        self,
+        *,
+        ready: bool = True,
+        stage: CallStage = CallStage.ENDED,
+        call: str = "c1",
+        url: str | None = None,
+        recording_id: str | None = None,
     ) -> None:
         event = CallEvent(
             call_keys=(call,),
@@ -317,7 +324,8 @@ class Office:
             direction=Direction.INBOUND,
             caller="+79035554433",
             callee="+74951110001",
-            recording_url=self.pbx.url(),
+            recording_url=url or self.pbx.url(),
+            recording_id=recording_id,
             recording_ready=ready,
         )
         self.world.report(event, self.now)
@@ -436,3 +444,161 @@ async def test_a_rebuild_keeps_what_was_fetched(office: Office) -> None:
 
     assert office.world.rebuild().rows == 0
     assert office.one() == before
+
+
+# What goes wrong -------------------------------------------------------------------------------
+
+
+class Store(SoundFiles):
+    """A store that is away for a while, and in which something happens while it takes a file."""
+
+    away = 0
+    after_taking: Callable[[], object] | None = None
+
+    def take(self, digest: str, draft: Path) -> None:
+        self._if_here()
+        super().take(digest, draft)
+        if self.after_taking is not None:
+            happens, self.after_taking = self.after_taking, None
+            happens()
+
+    def remove(self, digest: str) -> None:
+        self._if_here()
+        super().remove(digest)
+
+    def _if_here(self) -> None:
+        if self.away > 0:
+            self.away -= 1
+            raise OSError("the bucket does not answer")
+
+
+async def test_sound_that_could_not_be_deleted_is_deleted_at_the_next_look(
+    office: Office, tmp_path: Path
+) -> None:
+    store = office.recorder.store = Store(tmp_path / "sound")
+    office.told()
+    one = await office.passes()
+    office.world.change(directory.set_policy, "recordings_days", 30, from_at=NOW)
+    office.now += timedelta(days=31)
+    store.away = 1
+
+    with pytest.raises(OSError, match="bucket"):
+        office.recorder.expire()
+    office.recorder.expire()
+
+    assert one.digest is not None
+    assert store.size(one.digest) is None
+    assert office.one().state is RecordingState.EXPIRED
+
+
+async def test_sound_that_two_calls_share_stays_as_long_as_one_may_keep_it(office: Office) -> None:
+    office.told()
+    one = await office.passes()
+    office.now += timedelta(days=20)
+    office.told(call="c2")
+    await office.passes()
+    office.world.change(directory.set_policy, "recordings_days", 30, from_at=NOW)
+    office.now += timedelta(days=11)
+
+    office.recorder.expire()
+
+    assert one.digest is not None
+    assert office.one().state is RecordingState.EXPIRED
+    assert office.store.size(one.digest) == len(SOUND)
+
+
+async def test_sound_that_is_deleted_while_another_call_brings_it_comes_again(
+    office: Office, tmp_path: Path
+) -> None:
+    store = office.recorder.store = Store(tmp_path / "sound")
+    office.told(call="c2")
+    await office.recorder.look()
+    await office.recorder.settle()
+    office.world.change(directory.set_policy, "recordings_days", 30, from_at=NOW)
+    office.now += timedelta(days=31)
+    office.told()
+    store.after_taking = office.recorder.expire
+
+    await office.passes()
+    one = await office.passes(WAITS[0])
+
+    assert one.state is RecordingState.KEPT
+    assert one.digest is not None
+    assert store.size(one.digest) == len(SOUND)
+
+
+async def test_a_store_that_is_away_costs_no_disk(office: Office, tmp_path: Path) -> None:
+    store = office.recorder.store = Store(tmp_path / "sound")
+    store.away = 2
+    office.told()
+
+    await office.passes()
+    one = await office.passes(WAITS[0])
+
+    assert (one.state, one.tries) == (RecordingState.WANTED, 2)
+    assert [path.name for path in files(tmp_path) if path.name.startswith(".")] == []
+
+
+async def test_one_source_that_hangs_does_not_keep_others_from_their_links(
+    pbx: Pbx, office: Office
+) -> None:
+    hangs = asyncio.Event()
+
+    async def slowly(request: web.Request) -> web.Response:
+        await hangs.wait()
+        return web.Response(status=404)
+
+    app = web.Application()
+    app.router.add_get("/{tail:.*}", slowly)
+    async with TestServer(app) as server:
+        event = CallEvent(call_keys=("x",), stage=CallStage.ENDED, direction=Direction.INBOUND)
+        for number in range(70):
+            url = f"http://{HOST}:{server.port}/{number}"
+            told = replace(event, call_keys=(f"s{number}",), recording_url=url)
+            office.world.report(told, office.now, source="slow")
+        office.told(ready=False, stage=CallStage.RINGING)  # so its turn is the last
+        office.now += timedelta(minutes=11)
+        known = {"office": (PROVIDER, account()), "slow": (PROVIDER, account())}
+        office.recorder._sources = lambda: known
+
+        async with asyncio.timeout(10):
+            while office.one().state is not RecordingState.KEPT:
+                await office.recorder.look()
+                await asyncio.sleep(0.01)
+        hangs.set()
+        await office.recorder.settle()
+
+
+async def test_a_fresh_address_is_asked_at_once_also_after_the_old_one_was_given_up(
+    office: Office,
+) -> None:
+    office.told(recording_id="r1", url=office.pbx.url("/page.wav"))
+    for wait in (timedelta(0), *WAITS[:6]):
+        await office.passes(wait)
+    asked = len(office.pbx.asked)
+    await office.passes()
+    assert len(office.pbx.asked) == asked  # its next try is in a quarter of an hour
+
+    office.told(recording_id="r1")
+    assert (await office.passes()).state is RecordingState.KEPT
+
+
+async def test_an_address_that_had_ended_is_forgotten_for_a_fresh_one(office: Office) -> None:
+    office.told(recording_id="r1", url="https://elsewhere.example/x.mp3")
+    assert (await office.passes()).state is RecordingState.FAILED
+    office.told(recording_id="r1", url="https://elsewhere.example/x.mp3")
+    assert (await office.passes()).state is RecordingState.FAILED
+
+    office.told(recording_id="r1")
+    assert (await office.passes()).state is RecordingState.KEPT
+
+
+async def test_nothing_is_fetched_onto_a_disk_that_is_nearly_full(office: Office) -> None:
+    free = 0.01
+    office.recorder._has_room = lambda: free > 0.1
+    office.told()
+
+    assert (await office.passes()).state is RecordingState.WANTED
+    assert office.pbx.asked == []
+    free = 0.5
+    assert (await office.passes()).state is RecordingState.KEPT

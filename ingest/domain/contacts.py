@@ -25,7 +25,7 @@ class ContactPoint:
     value: str
 
     def __str__(self) -> str:
-        return f"{self.kind.value}:{self.value}"
+        return f"{self.kind}:{self.value}"
 
     @classmethod
     def parse(cls, text: str) -> ContactPoint:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha1
 from typing import Any
 from uuid import UUID
@@ -18,15 +19,21 @@ from ingest.domain.working_hours import WorkingHours
 NAMESPACE = UUID("6f1d6a52-0d4b-5b0e-9a53-5c2b9f5f7d11")  #: of all ids derived from keys
 
 
+_NAMESPACE_OCTETS = NAMESPACE.bytes
+_VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+REMEMBERED_KEYS = 16_384  #: a call is heard of several times within minutes
+
+
 def fixed_id(name: str) -> str:
     """Return the UUIDv5 of a name: like `uuid.uuid5`, without its objects."""
-    digest = bytearray(sha1(NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest()[:16])
-    digest[6] = digest[6] & 0x0F | 0x50
-    digest[8] = digest[8] & 0x3F | 0x80
-    text = digest.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = sha1(_NAMESPACE_OCTETS + name.encode(), usedforsecurity=False).hexdigest()
+    return (
+        f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANTS[text[16]]}{text[17:20]}-{text[20:32]}"
+    )
 
 
+@lru_cache(maxsize=REMEMBERED_KEYS)
 def call_key_id(source: str, provider_key: str) -> str:
     """Return the fixed id of a provider's call id."""
     return fixed_id(f"call\0{source}\0{provider_key}")

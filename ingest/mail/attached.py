@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ingest.domain.deliveries import UnreadableDelivery
 from ingest.mail.body import attached_parts
-from ingest.mail.parts import read_parts
+from ingest.mail.message import tree_of
 from ingest.mail.tree import UnreadBody
 
 ORDINAL = struct.Struct(">I")
@@ -29,7 +29,7 @@ def extract(asked: bytes) -> Extracted:
     """Return an attachment of a message. Raises UnreadableDelivery if there is none such."""
     (number,) = ORDINAL.unpack_from(asked)
     try:
-        root, _ = read_parts(asked[ORDINAL.size :])
+        root = tree_of(asked[ORDINAL.size :])
     except UnreadBody as error:
         raise UnreadableDelivery(str(error)) from error
     parts = attached_parts(root)

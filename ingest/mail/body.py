@@ -17,7 +17,9 @@ from ingest.mail.text import clean, html_to_parts, lines
 from ingest.mail.tree import Part
 
 _TEXTS = frozenset({"text/plain", "text/html"})
-_META = re.compile(rb"<(?:meta|\?xml)\b[^>]{0,400}?(?:charset|encoding)=[\"']?([\w.:-]{2,40})", re.I)
+_META = re.compile(
+    rb"<(?:meta|\?xml)\b[^>]{0,400}?(?:charset|encoding)=[\"']?([\w.:-]{2,40})", re.I
+)
 _LOOKED_AT = 4_096  #: octets of HTML in which it may name its character set
 _LONGEST_NAME = 255  #: characters, as file systems have it
 
@@ -94,6 +96,8 @@ def _pieces(part: Part, reading: _Reading) -> list[_Piece]:
         if part.torn:
             reading.warnings.append("an attached file is torn: its size is a guess")
         return []
+    if part.torn:
+        reading.warnings.append("a text is torn: it is left unread")
     text = _text(part, reading)
     if not text.strip():
         return []

@@ -63,7 +63,7 @@ def stated_date(text: str | None) -> datetime | None:
     return read_date(_mended(plain))
 
 
-_NAMES = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def _lawful(day: str, month: str, year: str, hour: str, zone: str | None) -> str | None:

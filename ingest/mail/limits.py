@@ -19,6 +19,8 @@ class Limits:
     parts: int = 1_000  #: more: the body stays unread, with a reason
     depth: int = 50  #: of nesting; more: the body stays unread, with a reason
     delimiters: int = 50_000  #: lines that may begin a part, for the slow parser
+    slow_octets: int = 16 * KIB * KIB  #: of a message for the slow parser: it takes 8 times that
+    slow_lines: int = 300_000  #: of a message for the slow parser: each costs microseconds
     text_chars: int = 256 * KIB
     html_chars: int = 512 * KIB
 

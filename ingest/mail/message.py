@@ -54,7 +54,9 @@ def parse(raw: bytes, *, limits: Limits = LIMITS) -> Mail:
     return replace(
         mail,
         warnings=tuple(dict.fromkeys((*headers.broken, *warnings, *body.warnings))),
-        opaque=opaque or sealed(root) or ("encrypted with PGP" if is_encrypted(mail.text) else None),
+        opaque=opaque
+        or sealed(root)
+        or ("encrypted with PGP" if is_encrypted(mail.text) else None),
     )
 
 
@@ -65,6 +67,13 @@ def header_identity(header: bytes) -> str | None:
     """
     headers, _ = split(_with_line_ends(header))
     return identity_of(headers, None)
+
+
+def tree_of(raw: bytes, *, limits: Limits = LIMITS) -> Part:
+    """Return the parts that `parse` reads of the same octets. Raises UnreadBody."""
+    raw = _with_line_ends(raw)
+    headers, start = split(raw, limits=limits)
+    return read_parts(_whole(raw, start, headers), limits=limits)[0]
 
 
 def _with_line_ends(raw: bytes) -> bytes:
@@ -81,19 +90,20 @@ def _tree(
     raw: bytes, start: int, headers: Headers, limits: Limits
 ) -> tuple[Part, tuple[str, ...], str | None]:
     """Return the parts, what was mended in them, and why they were left unread, if so."""
-    whole = _reduced(raw, start, headers) if headers.broken else raw
     try:
-        root, warnings = read_parts(whole, limits=limits)
+        root, warnings = read_parts(_whole(raw, start, headers), limits=limits)
     except UnreadBody as error:
         return Part(type="application/octet-stream"), (), str(error)
     return root, warnings, None
 
 
-def _reduced(raw: bytes, start: int, headers: Headers) -> bytes:
-    """Return the message under the few fields that say how its body is built.
+def _whole(raw: bytes, start: int, headers: Headers) -> bytes:
+    """Return the message, a broken one under the few fields that say how its body is built.
 
     A broken or endless header never reaches the parsers of others.
     """
+    if not headers.broken:
+        return raw
     fields = b"".join(
         b"%b: %b\r\n" % (name.encode(), value[:8_192])
         for name, value in headers.fields

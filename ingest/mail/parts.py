@@ -10,7 +10,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from email import message_from_bytes
 from email.message import Message
 from email.policy import compat32
@@ -22,7 +22,7 @@ from ingest.mail.charsets import guess
 from ingest.mail.limits import LIMITS, Limits
 from ingest.mail.tree import Part, UnreadBody
 from ingest.mail.words import parameters, unbase64
-from ingest.mail.wrappers import MOST_WRAPPERS, opened
+from ingest.mail.wrappers import MOST_WRAPPERS, Budget, opened
 
 _WORTH_MENDING = 2 * 1024 * 1024  #: octets of a message: torn files in larger ones stay torn
 
@@ -57,9 +57,10 @@ class _Opening:
         self._limits = limits
         self._parts = limits.parts
         self._depth = 0
+        self._budget = Budget()
 
     def opened(self, root: Part) -> Part:
-        return opened(root, self._read, depth=self._depth)
+        return opened(root, self._read, self._budget)
 
     def _read(self, raw: bytes) -> Part:
         if self._depth >= MOST_WRAPPERS:
@@ -98,12 +99,35 @@ def _fast_tree(raw: bytes, limits: Limits) -> Part:
     except fast.MimeStructureError as error:
         raise UnreadBody(f"parts nested more than {limits.depth} deep") from error
     except fast.ParseError as error:
+        if _is_too_much(raw, limits):
+            raise UnreadBody("broken, and too large to be mended") from error
         raise _TrySlow from error
     _count(root, limits)
-    tree = _of_fast(root, raw)
-    if _boundaries_are_similar(tree):
+    octets = _Octets(
+        are_ascii=raw.isascii(),
+        hold_words=b"=?" in raw,
+        are_few=len(raw) < _WORTH_MENDING,
+        are_too_many=_is_too_much(raw, limits),
+    )
+    tree = _of_fast(root, octets)
+    if not octets.are_too_many and _boundaries_are_similar(tree):
         raise _TrySlow
     return tree
+
+
+def _is_too_much(raw: bytes, limits: Limits) -> bool:
+    """Tell whether the slow parser would take too long over a message, or too much memory."""
+    return len(raw) > limits.slow_octets or raw.count(b"\n") > limits.slow_lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Octets:
+    """What is asked of a whole message at each of its parts."""
+
+    are_ascii: bool
+    hold_words: bool
+    are_few: bool
+    are_too_many: bool  #: for the slow parser: what is torn stays torn
 
 
 def _boundaries_are_similar(root: Part) -> bool:
@@ -125,7 +149,7 @@ def _count(root: fast.PyLazyMimePart, limits: Limits) -> None:
     raise UnreadBody(f"parts nested more than {limits.depth} deep")
 
 
-def _of_fast(node: fast.PyLazyMimePart, raw: bytes, within: str = "") -> Part:
+def _of_fast(node: fast.PyLazyMimePart, raw: _Octets, within: str = "") -> Part:
     headers = {name.lower(): values[0] for name, values in node.headers.items() if values}
     kind = _unlatin(headers.get("content-type", _DEFAULTS.get(within, "")))
     placed = _unlatin(headers.get("content-disposition", ""))
@@ -143,31 +167,32 @@ def _of_fast(node: fast.PyLazyMimePart, raw: bytes, within: str = "") -> Part:
     )
 
 
-def _is_spoilt(field: str, raw: bytes) -> bool:
+def _is_spoilt(field: str, raw: _Octets) -> bool:
     """Tell whether a field lost its marks: the parser decodes words before we look for parameters.
 
     Then a quote or a semicolon within a word, or a word over two parameters, reads as a mark.
     """
-    if b"=?" not in raw or not field or len(raw) > _WORTH_MENDING:
+    if not (field and raw.hold_words and raw.are_few):
         return False
     if "\ufffd" in field or "=?" in field or field.count('"') != 2 * field.count('="'):
         return True
     return '"' not in field and any("=" not in piece for piece in field.split(";")[1:])
 
 
-def _of_leaf(node: fast.PyLazyMimePart, encoding: str, raw: bytes) -> bytes | None:
+def _of_leaf(node: fast.PyLazyMimePart, encoding: str, raw: _Octets) -> bytes | None:
     """Return the octets of a leaf, None for a torn file; _TrySlow where text would be lost."""
     is_text = node.content_type.lower().startswith("text/")
     encoding = encoding.strip().lower()
     mended = _mended(encoding, lambda: node.content or b"")
     if mended is not None:
         return mended
-    if "uue" in encoding or (is_text and encoding == "quoted-printable" and not raw.isascii()):
+    odd = "uue" in encoding or (is_text and encoding == "quoted-printable" and not raw.are_ascii)
+    if odd and not raw.are_too_many:
         raise _TrySlow
     try:
         return node.content or b""
     except fast.DecodeError as error:
-        if is_text or len(raw) < _WORTH_MENDING:
+        if not raw.are_too_many and (is_text or raw.are_few):
             raise _TrySlow from error
         return None
 
@@ -180,7 +205,13 @@ def _mended(encoding: str, octets: Callable[[], bytes]) -> bytes | None:
     name = _ENCODING.match(encoding)
     if name is None or name[1] == encoding or name[1] not in ("base64", "quoted-printable"):
         return None
-    return unbase64(octets()) if name[1] == "base64" else binascii.a2b_qp(octets())
+    data = octets()
+    if name[1] == "quoted-printable":
+        return binascii.a2b_qp(data)
+    try:
+        return binascii.a2b_base64(data) if len(data) > _WORTH_MENDING else unbase64(data)
+    except binascii.Error:
+        return b""
 
 
 def _unlatin(value: str) -> str:

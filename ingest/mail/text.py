@@ -21,6 +21,11 @@ _BLOCKS = frozenset(
         *("footer", "form", "header", "li", "main", "pre", "section", "tbody", "thead", "tr"),
     )
 )
+#: Elements that have no end tag.
+_EMPTY = frozenset({"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "wbr"})
+_NO_DISPLAY = re.compile(r"\bstyle\s*=\s*[\"'][^\"']{0,600}display\s*:\s*none")
+_UNSEEN = re.compile(r"\shidden(?=[\s=/]|$)")
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _OPENING = re.compile(r"<(?=[a-zA-Z/!?])")
 _TAG = re.compile(r"</?([a-zA-Z][a-zA-Z0-9:-]{0,30})")
 
@@ -46,7 +51,7 @@ class _Words:
 
     def add(self, text: str) -> None:
         text = _SPACES.sub(" ", text)
-        if self.ends:
+        if self.ends or (self.pieces and self.pieces[-1].endswith(" ")):
             text = text.lstrip()
         if text:
             self.pieces.append(text)
@@ -135,7 +140,12 @@ def _past_tag(html: str, at: int, words: _Words, missing: set[str]) -> int:
         words.add("<")
         return at + 1
     name, opens = found[1].lower(), html[at + 1] != "/"
-    if words.quoting.turns(name, html[found.end() : found.end() + 600] if opens else None):
+    attributes = _attributes(html, found.end()) if opens else None
+    if attributes and name not in _EMPTY and _is_unseen(attributes):
+        behind = _past_element(html, name, found.end(), missing)
+        if behind is not None:
+            return behind
+    if words.quoting.turns(name, attributes):
         words.marks.append(len(words.pieces))
     if name == "br":
         words.end_line(min(words.ends + 1, 2))
@@ -159,6 +169,32 @@ def _past(html: str, end: str, at: int, missing: set[str]) -> int:
         missing.add(end)
         return at + 1
     return place + len(end)
+
+
+def _attributes(html: str, at: int) -> str:
+    """Return what stands between a tag's name and its end, or the next tag where it has none."""
+    return html[at : at + 600].partition(">")[0].partition("<")[0]
+
+
+def _is_unseen(attributes: str) -> bool:
+    """Tell whether an element's attributes say that no reader sees it."""
+    attributes = attributes.lower()
+    if "none" in attributes and _NO_DISPLAY.search(attributes):
+        return True
+    return "hidden" in attributes and bool(_UNSEEN.search(_QUOTED.sub("", attributes)))
+
+
+def _past_element(html: str, name: str, at: int, missing: set[str]) -> int | None:
+    """Return the place behind an element's own end tag, None where it never closes."""
+    if f"end of {name}" in missing:
+        return None
+    depth = 1
+    for found in re.compile(rf"<(/?){name}\b", re.IGNORECASE).finditer(html, at):
+        depth += -1 if found[1] else 1
+        if depth == 0:
+            return _past(html, ">", found.end(), missing)
+    missing.add(f"end of {name}")
+    return None
 
 
 def _past_hidden(html: str, name: str, at: int, missing: set[str]) -> int:

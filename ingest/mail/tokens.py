@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
@@ -13,6 +14,7 @@ import structlog
 
 from ingest.domain.histories import ApiRequest, ApiResponse
 from ingest.domain.mailboxes import Grant, Mailbox
+from ingest.keeper import KeepFailed
 from ingest.mail.oauth import Granted, TokenRefused, app_of, grant_key, granted, token_request
 from ingest.secrets import BadKey, Secrets
 
@@ -42,6 +44,7 @@ class Tokens:
         self._recall = recall
         self._remember = remember
         self._held: dict[str, Granted] = {}
+        self._not_durable: set[str] = set()  #: keys of tokens that could not be remembered yet
         self._asking: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def opened(self, mailbox: Mailbox, refused: str | None = None) -> Mailbox:
@@ -60,6 +63,7 @@ class Tokens:
             now = self._clock()
             held = await self._known(key)
             if held and held.expires_at - AHEAD > now and held.access != refused:
+                await self._make_durable(key)
                 return held
             refresh = held.refresh if held is not None else None
             request = token_request(grant, refresh)
@@ -67,10 +71,18 @@ class Tokens:
             found = granted(answer, app_of(grant).known.title, self._clock())
             if found.refresh is None:
                 found = replace(found, refresh=refresh)
-            await self._remember({_name(key): self._sealed(key, found)})
             self._held[key] = found
+            self._not_durable.add(key)
+            await self._make_durable(key)
             log.info("mailbox.token", provider=grant.provider)
             return found
+
+    async def _make_durable(self, key: str) -> None:
+        """Remember a token that is not yet; a log that is away loses nothing while we run."""
+        if key in self._not_durable:
+            with contextlib.suppress(KeepFailed):
+                await self._remember({_name(key): self._sealed(key, self._held[key])})
+                self._not_durable.discard(key)
 
     async def _known(self, key: str) -> Granted | None:
         """Return the last token, valid or not."""

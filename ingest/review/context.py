@@ -43,6 +43,9 @@ class Context:
     companions: Callable[[str], Mapping[str, Mapping[str, Any]]] = field(
         default=lambda source: {}
     )  #: of a source: part -> its remembered state
+    every_companion: Callable[[], Mapping[str, Mapping[str, Mapping[str, Any]]]] = (
+        dict  #: the same of all sources at once, by source
+    )
     ask_app: Callable[[OAuthApp, ApiRequest], Awaitable[ApiResponse]] = _nobody_asks
     extract: Callable[[bytes, int], bytes | str] = lambda raw, number: "no reader runs here"
     #: of a kept message: the octets of an attachment, counted from 0; or why there are none

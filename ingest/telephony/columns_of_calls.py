@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from ingest.telephony.tables_of_calls import DELIMITERS, LOOKED_AT, Row, rows_of
@@ -38,7 +39,8 @@ HEADINGS: Mapping[Column, tuple[str, ...]] = {
     Column.DATE: ("дата", "дата звонка", "дата вызова", "дата соединения", "date", "call date"),
     Column.TIME: ("время", "время начала", "время звонка", "время вызова", "time", "call time"),
     Column.DURATION: (
-        "длительность", "продолжительность", "длит", "длительность разговора", "объем",
+        "длительность", "продолжительность", "длит", "длительность разговора", "время разговора",
+        "объем",
         "объем услуги", "объем услуг", "duration", "call duration", "talk time", "length",
         "seconds", "billsec",
     ),
@@ -196,8 +198,13 @@ def guess(headings: Sequence[str], *, day_first: bool = True) -> Profile:
 
 def _begins(words: tuple[str, ...], phrases: Sequence[str], *, at_least: int) -> bool:
     """Tell whether a heading begins with a phrase: a unit or remark may follow it."""
-    split_up = (tuple(phrase.split()) for phrase in phrases)
+    split_up = (_split(phrase) for phrase in phrases)
     return any(len(it) >= at_least and words[: len(it)] == it for it in split_up)
+
+
+@cache
+def _split(phrase: str) -> tuple[str, ...]:
+    return tuple(phrase.split())
 
 
 def _words(heading: str) -> tuple[str, ...]:
@@ -207,13 +214,19 @@ def _words(heading: str) -> tuple[str, ...]:
 
 def _headings(row: Row) -> tuple[str, ...]:
     """Return a row's texts as headings; of two alike the second is told by its number."""
-    found: list[str] = []
+    found: dict[str, None] = {}
+    last: dict[str, int] = {}  # the number given last: a row may have hundreds of equal cells
+    names: list[str] = []
     for cell in row.cells:
-        name, number = " ".join(cell.split())[:200], 2
+        text = " ".join(cell.split())[:200]
+        name, number = text, last.get(text, 1)
         while name and name in found:
-            name, number = f"{' '.join(cell.split())[:200]} ({number})", number + 1
-        found.append(name)
-    return tuple(found)
+            number += 1
+            name = f"{text} ({number})"
+        last[text] = number
+        found[name] = None
+        names.append(name)
+    return tuple(names)
 
 
 def _missing(rows: Sequence[Row], profile: Profile | None) -> str:

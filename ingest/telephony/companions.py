@@ -29,14 +29,17 @@ class Companion:
     part: str  #: its name in states and log lines
     wanted: Callable[[Provider, Account], bool]
     run: Callable[[SourceDesk], Awaitable[None]]
+    on_disk: bool = False  #: it reads or moves files that the source's settings name
 
 
 COMPANIONS: tuple[Companion, ...] = (
     Companion(part="subscription", wanted=subscriptions.wanted, run=subscriptions.keep_subscribed),
     Companion(part="stream", wanted=streams.wanted, run=streams.listen),
-    Companion(part="files", wanted=files.wanted, run=files.follow_files),
+    Companion(part="files", wanted=files.wanted, run=files.follow_files, on_disk=True),
     Companion(part="listening", wanted=listening.wanted, run=listening.receive),
     Companion(part="history", wanted=history.wanted, run=history.run),
-    Companion(part=folder.PART, wanted=folder.wanted, run=folder.watch),
-    Companion(part="record-folder", wanted=record_folder.wanted, run=record_folder.watch),
+    Companion(part=folder.PART, wanted=folder.wanted, run=folder.watch, on_disk=True),
+    Companion(
+        part="record-folder", wanted=record_folder.wanted, run=record_folder.watch, on_disk=True
+    ),
 )

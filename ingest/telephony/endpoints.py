@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -13,6 +13,7 @@ from ingest.domain.deliveries import Account, Provider
 
 FILE_SETTINGS = ("cdr_file", "cel_file")
 CDR_FOLDER = "cdr_folder"  #: names a folder of whole files
+FOLDER_SETTINGS = (CDR_FOLDER, "folder")  #: the last: of call files of operators
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]{0,251}[A-Za-z0-9])?|::1")
 
@@ -109,6 +110,24 @@ def folder_of(account: Account) -> Path:
     if not isinstance(written, str) or "\0" in written or not Path(written).is_absolute():
         raise ValueError(f"{CDR_FOLDER}: {written} is no whole path; write it like /srv/cdr/cucm")
     return Path(written)
+
+
+def problem_of_paths(account: Account, ours: Sequence[Path]) -> str | None:
+    """Return which setting of a source names something of our own; None: none does.
+
+    What is in a followed file is shown to people, and what is in a watched folder is moved: neither
+    may be a database of ours, or the key file. Looks at the disk: call it in a thread.
+    """
+    for setting in (*FILE_SETTINGS, *FOLDER_SETTINGS):
+        written = account.config.get(setting)
+        if not isinstance(written, str) or "\0" in written:
+            continue
+        path = Path(written).resolve()
+        for own in (each.resolve() for each in ours):
+            holds = setting in FOLDER_SETTINGS and own.parent == path and not own.is_dir()
+            if path.is_relative_to(own) or holds:
+                return f"{setting}: {written} belongs to this service itself; name another place"
+    return None
 
 
 def settings_problem(provider: Provider, account: Account) -> str | None:

@@ -1,14 +1,15 @@
 """Looking at a file that another program writes: what came since, also over its rotation.
 
 A file is known by its first octets, not by its name or inode: both are used anew. If another file
-stands under the name, the rest of the known one is looked for beside it (`Master.csv.1`), before
-the new one is begun. Blocking; to be called in a thread.
+stands under the name, the rest of the known one is looked for beside it (`Master.csv.1`), then what
+was put away after it, before the new one is begun. Blocking; to be called in a thread.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from typing import Any
 CHUNK = 262_144  #: octets of one look
 HEAD = 1_024  #: first octets by which a file is known
 SIBLINGS = 200  #: of files beside it, newest first, so many are looked at
+#: How a file begins that was squeezed after it was put away.
+SQUEEZED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PK\x03\x04")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +47,7 @@ class Look:
     cursor: Cursor
     octets: bytes
     final: bool = False  #: the file was put away: its last line may lack its end
-    begun_anew: bool = False  #: the known file is nowhere: what it held last may be missing
+    begun_anew: bool = False  #: what came before, after the known octets, was not to be found
 
 
 def cursor_of(plain: Mapping[str, Any] | None) -> Cursor | None:
@@ -65,11 +68,20 @@ def look(path: Path, known: Cursor | None) -> Look:
             return _read(file, Cursor())
         if _is(file, known):
             return _read(file, known)
-        rest, found = _rest(path, known)
+        siblings = _siblings(path)
+        at, rest = _rest(siblings, known)
         if rest is not None:
             return rest
-        anew = _read(file, Cursor())
-        return replace(anew, begun_anew=not found)
+        missing = at is None
+        for later in reversed(siblings[:at]) if at is not None else ():
+            if not _is_rotated(path, later):
+                continue
+            begun = _begun(later)
+            if begun is None:
+                missing = True
+            elif begun.octets:
+                return replace(begun, begun_anew=missing)
+        return replace(_read(file, Cursor()), begun_anew=missing)
 
 
 def _open(path: Path) -> Any:
@@ -101,22 +113,46 @@ def _read(file: Any, at: Cursor) -> Look:
     return Look(cursor=at, octets=file.read(CHUNK))
 
 
-def _rest(path: Path, known: Cursor) -> tuple[Look | None, bool]:
-    """Return what is unread of the known file where it was put away, and whether it was found."""
-    found = False
-    for sibling in _siblings(path):
+def _rest(siblings: list[Path], known: Cursor) -> tuple[int | None, Look | None]:
+    """Return where the known file was put away, and what is unread of it; None: nothing."""
+    at: int | None = None
+    for number, sibling in enumerate(siblings):
         try:
             with _open(sibling) as file:
                 if not _is(file, known):
                     continue
-                found = True
-                rest = _read(file, known)
-                at_end = known.offset + len(rest.octets) >= os.fstat(file.fileno()).st_size
+                at = number if at is None else at
+                rest = _put_away(file, known)
         except (OSError, ValueError):
             continue
         if rest.octets:
-            return replace(rest, final=at_end), True
-    return None, found
+            return at, rest
+    return at, None
+
+
+def _begun(path: Path) -> Look | None:
+    """Return the beginning of a file that was put away; None: it cannot be read."""
+    try:
+        with _open(path) as file:
+            found = _put_away(file, Cursor())
+    except (OSError, ValueError):
+        return None
+    return None if found.octets.startswith(SQUEEZED) else found
+
+
+def _put_away(file: Any, at: Cursor) -> Look:
+    """Read from a file that nobody writes to any more: at its end its last line is whole."""
+    found = _read(file, at)
+    ends = at.offset + len(found.octets) >= os.fstat(file.fileno()).st_size
+    return replace(found, final=ends)
+
+
+def _is_rotated(path: Path, sibling: Path) -> bool:
+    """Tell whether a name is one that a rotation gives: Master.csv.1, Master.csv-20261121.gz."""
+    number = r"[.-]\d[\d.T_-]*"
+    stem, ending = re.escape(path.stem), re.escape(path.suffix)
+    named = rf"{stem}(?:{ending}{number}|{number}{ending})(?:\.(?:gz|bz2|xz|zst|zip|Z))?"
+    return re.fullmatch(named, sibling.name) is not None
 
 
 def _siblings(path: Path) -> list[Path]:

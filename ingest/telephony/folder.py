@@ -23,7 +23,7 @@ from ingest.telephony.call_files import CallFile
 from ingest.telephony.columns_of_calls import NoHeading
 from ingest.telephony.desk import SourceDesk, part_state_name
 from ingest.telephony.tables_of_calls import MAX_FILE, Row, is_workbook
-from ingest.telephony.workbooks import read_workbook
+from ingest.telephony.workbooks import MAX_ROWS, read_workbook
 
 log = structlog.get_logger()
 
@@ -139,6 +139,8 @@ def rows_of_file(path: Path, readers: Readers[list[list[str]]]) -> list[Row]:
     if not octets.strip():
         raise BadFile("the file is empty")
     if not is_workbook(octets):
+        if max(octets.count(b"\n"), octets.count(b"\r")) > MAX_ROWS:
+            raise BadFile(f"the file has more than {MAX_ROWS} rows; divide it")
         return call_files.text_rows(octets)
     found = readers.read(octets)
     if isinstance(found, Failure):

@@ -35,11 +35,15 @@ def talked(
 ) -> tuple[str, ...]:
     """Return the agents who talked, in the order of their first answers."""
     told = [fact for fact in facts if fact.tells_of_an_answer]
-    ended_at = max((end for fact in facts if (end := _stated_end(fact))), default=None)
-    told.sort(key=lambda fact: _talked_at(fact, ended_at))
     if not told and direction is Direction.OUTBOUND and outcome is Outcome.ANSWERED:
         return in_order(facts)  # the answer names only the other side
-    return in_order(told)
+    ended_at = max((end for fact in facts if (end := _stated_end(fact))), default=None)
+    # A receipt later than the stated end tells that somebody talked and not when. If nothing else
+    # tells it he comes first, because who talked last is what an end report names.
+    placed = [fact for fact in told if not _was_held_up(fact, ended_at)]
+    order = in_order(sorted(placed, key=_talked_at))
+    others = [agent for agent in in_order(told) if agent not in order]
+    return (*others, *order)
 
 
 def _stated_end(fact: Fact) -> datetime | None:
@@ -47,16 +51,17 @@ def _stated_end(fact: Fact) -> datetime | None:
     return event.ended_at or event.occurred_at if event.stage is CallStage.ENDED else None
 
 
-def _talked_at(fact: Fact, ended_at: datetime | None) -> tuple[bool, datetime]:
-    """Return where an answer stands among the others.
+def _stated_talk(fact: Fact) -> datetime | None:
+    return fact.event.answered_at or fact.event.occurred_at or fact.event.ended_at
 
-    A receipt later than the stated end tells that somebody talked and not when: he comes first,
-    because who talked last is what an end report names.
-    """
-    event = fact.event
-    stated = event.answered_at or event.occurred_at or event.ended_at
-    known = stated is not None or ended_at is None or fact.received_at <= ended_at
-    return known, stated or fact.received_at
+
+def _talked_at(fact: Fact) -> datetime:
+    return _stated_talk(fact) or fact.received_at
+
+
+def _was_held_up(fact: Fact, ended_at: datetime | None) -> bool:
+    late = ended_at is not None and fact.received_at > ended_at
+    return late and _stated_talk(fact) is None
 
 
 def legs_of(facts: Sequence[Fact]) -> tuple[Leg, ...]:

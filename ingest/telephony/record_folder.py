@@ -8,6 +8,7 @@ with the reason beside it; nothing is deleted. A file that is found again adds n
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import structlog
@@ -41,8 +42,9 @@ async def watch(desk: SourceDesk, *, look_s: float = LOOK_S) -> None:
     while True:
         trouble = await _look(desk, watched)
         if trouble != said:
-            said = trouble
-            await _remember(desk, trouble)
+            with contextlib.suppress(KeepFailed):  # else it is said after the next look
+                await _remember(desk, trouble)
+                said = trouble
         if await desk.wait(look_s):
             return
 
@@ -55,14 +57,15 @@ async def _look(desk: SourceDesk, watched: Watched) -> str | None:
         return str(error)
     except OSError as error:
         return f"{CDR_FOLDER}: {desk.account.config.get(CDR_FOLDER)}: {error.strerror or error}"
+    trouble = None
     for path in complete[:AT_ONCE]:
         if desk.stop.is_set() or desk.full() is not None:
-            return None
+            break
         try:
             await take(desk, path)
         except (KeepFailed, OSError) as error:
-            return f"{path.name}: {error}"  # it lies where it lay and is tried again
-    return None
+            trouble = f"{path.name}: {error}"  # it lies where it lay and is tried again
+    return trouble
 
 
 async def take(desk: SourceDesk, path: Path) -> None:
@@ -74,7 +77,16 @@ async def take(desk: SourceDesk, path: Path) -> None:
         log.warning("record_file.failed", source=desk.source, octets=size)
         return
     octets = await asyncio.to_thread(path.read_bytes)
-    records, _ = desk.provider.files(path.name, octets, True, desk.account)
+    cut = desk.provider.files
+    try:
+        records, _ = await asyncio.to_thread(cut, path.name, octets, True, desk.account)
+    except OSError:
+        raise
+    except Exception as error:  # a fault of ours: the file waits for a reader that can
+        log.exception("record_file.failed", source=desk.source)
+        told = f"cutting it failed: {type(error).__name__}\n"
+        await asyncio.to_thread(move_aside, path, "failed", told)
+        return
     new = await _keep(desk, list(records))
     told = f"{len(records)} records, {new} of them new.\n"
     await asyncio.to_thread(move_aside, path, "done", told)

@@ -70,7 +70,7 @@ async def open_wire(endpoint: Endpoint, patience_s: float) -> Wire:
                 ssl=context,
                 server_hostname=endpoint.host if context else None,
             )
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, UnicodeError) as error:  # the last: a name that is none
         raise Lost(_why_not(endpoint, error)) from error
     return Wire(reader, writer, patience_s)
 
@@ -92,4 +92,6 @@ def _why_not(endpoint: Endpoint, error: Exception) -> str:
         return f"host, port: nothing listens at {endpoint}"
     if isinstance(error, TimeoutError):
         return f"host, port: {endpoint} does not answer; a firewall may be in between"
+    if isinstance(error, UnicodeError):
+        return f"host: {endpoint.host} is no name of a host"
     return f"host, port: {endpoint} cannot be reached: {getattr(error, 'strerror', None) or error}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from ingest.domain.deliveries import Account, UnreadableDelivery
@@ -19,14 +19,18 @@ _TOLD = re.compile(
 )
 _DATES = (
     (re.compile(r"(?P<y>\d{4})[-./](?P<m>\d{1,2})[-./](?P<d>\d{1,2})"), None),
-    (re.compile(r"(?P<d>\d{1,2})[-./](?P<m>\d{1,2})[-./](?P<y>\d{4}|\d{2})\b"), True),
-    (re.compile(r"(?P<m>\d{1,2})[-./](?P<d>\d{1,2})[-./](?P<y>\d{4}|\d{2})\b"), False),
+    (re.compile(r"(?P<d>\d{1,2})[-./](?P<m>\d{1,2})[-./](?P<y>\d{4}|\d{2})(?!\d)"), True),
+    (re.compile(r"(?P<m>\d{1,2})[-./](?P<d>\d{1,2})[-./](?P<y>\d{4}|\d{2})(?!\d)"), False),
 )
 _CLOCK = re.compile(
-    r"\b(?P<h>\d{1,2}):(?P<m>\d{2})(?::(?P<s>\d{2}))?(?:[.,]\d+)?\s*(?P<half>[ap]\.?m)?",
+    r"(?<![\d:])(?P<h>\d{1,2}):(?P<m>\d{2})(?::(?P<s>\d{2}))?(?:[.,]\d+)?\s*(?P<half>[ap]\.?m)?",
     re.IGNORECASE,
 )
-_WITH_OFFSET = re.compile(r"\d{2}:\d{2}(:\d{2})?(\.\d+)?\s*(Z|[+-]\d{2}:?\d{2})$")
+_WITH_OFFSET = re.compile(
+    r"\d{2}:\d{2}(?::\d{2})?(?:\.\d+)?\s*(?:Z|(?P<sign>[+-])(?P<h>\d{2}):?(?P<m>\d{2}))$"
+)
+#: Behind a date that has a column of times beside it: the writer's way to write a date.
+_MIDNIGHT = re.compile(r"[ T]0?0:00(:00)?(\.0+)?$")
 _SERIAL = re.compile(r"\d{5}(\.\d+)?")  #: a workbook's day, counted from 1899-12-30
 
 
@@ -55,28 +59,32 @@ def seconds(text: str, heading: str) -> float:
 def moment(date: str, time: str, profile: Profile, account: Account, near: datetime) -> datetime:
     """Return when a row says that it was: in the profile's zone, unless an offset is written.
 
-    `time` is added where the date has none; `near` decides the hour that clocks repeat. Raises
-    UnreadableDelivery.
+    `time` is added where the date has none but midnight; `near` decides the hour that clocks
+    repeat. Raises UnreadableDelivery.
     """
-    written = f"{date} {time}".strip() if time and ":" not in date else date
+    day = _MIDNIGHT.sub("", date) if time else date
+    written = f"{day} {time}".strip() if time and ":" not in day else date
     try:
         zone = ZoneInfo(profile.zone) if profile.zone else account.zone
     except (KeyError, ValueError) as error:
         raise UnreadableDelivery(f"there is no zone {profile.zone}") from error
-    if _WITH_OFFSET.search(written):
-        try:
-            found = datetime.fromisoformat(written.replace(" ", "T", 1).replace(" ", ""))
-            if EARLIEST <= found < LATEST:
-                return found.astimezone(ZoneInfo("UTC"))
-        except ValueError:
-            pass
     naive = _naive(written, profile)
     if naive is None:
         raise UnreadableDelivery(f"the date is none: {written!r}")
+    if offset := _WITH_OFFSET.search(written):
+        return _in_utc(naive, offset, written)
     plain = {"at": naive.strftime("%Y-%m-%d %H:%M:%S")}
     found_at = formatted(plain, "at", "%Y-%m-%d %H:%M:%S", zone, near)
     assert found_at is not None
     return found_at
+
+
+def _in_utc(naive: datetime, offset: re.Match[str], written: str) -> datetime:
+    ahead = timedelta(hours=int(offset["h"] or 0), minutes=int(offset["m"] or 0))
+    stated = naive.replace(tzinfo=UTC)
+    if EARLIEST <= stated < LATEST:
+        return stated + ahead if offset["sign"] == "-" else stated - ahead
+    raise UnreadableDelivery(f"the date is none: {written!r}")
 
 
 def _naive(written: str, profile: Profile) -> datetime | None:

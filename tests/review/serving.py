@@ -303,7 +303,7 @@ async def serving(
         return len(ids)
 
     account = Account(source="office", secrets=({"secret": "s3cret-value"},))
-    context = Context(
+    given: dict[str, Any] = dict(
         database=world.database,
         known=world.known,
         regions=region,
@@ -342,8 +342,8 @@ async def serving(
         replay=replay,
         sound=sound,
         office=office or office_of(world),
-        **more,
     )
+    context = Context(**{**given, **more})
     app = web.Application()
     build_site(app, context)
     server = TestServer(app, port=port)
@@ -357,12 +357,16 @@ async def serving(
 
 
 async def _by_hand() -> None:
+    from tests.review.rich import rich
+
     with tempfile.TemporaryDirectory() as folder:
         it = company(sqlite_world(Path(folder)))
         story(it)
         add_people(it.world, it.employees["boris"])
-        async with serving(it.world, logs=Path(folder), port=8090) as site:
-            print(f"{site.url} — sign in as vera or boris with password {PASSWORD}")
+        kept_bytes(Path(folder)).close()
+        more = rich(it, Path(folder), office_of(it.world))
+        async with serving(it.world, port=8090, **more) as site:
+            print(f"{site.url} — sign in as ada, vera or boris with password {PASSWORD}")
             await asyncio.Event().wait()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from datetime import UTC, datetime
+from time import process_time
 from typing import Any
 from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
@@ -18,7 +19,7 @@ from ingest.domain.calls import Direction
 from ingest.domain.deliveries import Account, IgnoredDelivery, UnreadableDelivery
 from ingest.telephony import call_files
 from ingest.telephony.call_files import CallFile, text_rows, understood
-from ingest.telephony.columns_of_calls import Column, NoHeading, Profile, guess
+from ingest.telephony.columns_of_calls import Column, NoHeading, Profile, guess, sheet_of
 from ingest.telephony.folder import LIMITS
 from ingest.telephony.rows_of_calls import read_row
 from ingest.telephony.tables_of_calls import is_workbook
@@ -133,6 +134,22 @@ def test_columns_are_found_by_their_headings(headings: str, columns: dict[str, i
     assert {column.value: names.index(text) for column, text in found.items()} == columns
 
 
+def test_a_row_of_hundreds_of_equal_cells_costs_no_time() -> None:
+    wide = ";".join(["x"] * 500) + "\n"
+    began = process_time()
+
+    file = read((wide * 20 + PLAIN).encode())
+
+    assert keys(file) == keys(read(PLAIN.encode()))
+    assert process_time() - began < 4
+
+
+def test_of_equal_headings_each_has_a_name_of_its_own() -> None:
+    rows = text_rows((PLAIN.replace("Дата", "x;x (2);x;x;Дата") + "\n").encode())
+
+    assert sheet_of(rows).headings[:4] == ("x", "x (2)", "x (3)", "x (4)")
+
+
 def test_a_profile_is_read_back_as_it_was_saved() -> None:
     profile = read(PLAIN.encode()).profile
 
@@ -221,12 +238,25 @@ def test_durations_are_read_in_the_ways_operators_write_them(
         "18/11/26 10:00:05",
         "2026-11-18T10:00:05+03:00",
         "2026-11-18T07:00:05Z",
+        "2026-11-18T10:00:05",
+        "2026-11-18T10:00:05.120",
+        "18.11.2026T10:00:05",
+        "18.11.2026 12:00:05 +05:00",
+        "18.11.2026 07:00:05Z",
+        "18.11.2026 09:00:05+0200",
         "18.11.2026 10:00:05 AM",
         "46344.4167245370",
     ],
 )
 def test_moments_are_read_in_the_ways_operators_write_them(written: str) -> None:
     found = row(when=written, direction="in", other=OTHER, duration="5")
+
+    assert found.at == datetime(2026, 11, 18, 7, 0, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("date", ["18.11.2026 0:00:00", "2026-11-18 00:00:00", "18.11.2026 00:00"])
+def test_midnight_beside_a_column_of_times_is_only_how_a_date_is_written(date: str) -> None:
+    found = row(date=date, time="10:00:05", direction="in", other=OTHER, duration="5")
 
     assert found.at == datetime(2026, 11, 18, 7, 0, 5, tzinfo=UTC)
 
@@ -253,6 +283,7 @@ def test_what_is_no_call_is_left_out(word: str) -> None:
     [
         {"when": "вчера", "direction": "in", "other": OTHER, "duration": "5"},
         {"when": "31.02.2026 10:00", "direction": "in", "other": OTHER, "duration": "5"},
+        {"when": "01.01.0001 00:00+05:00", "direction": "in", "other": OTHER, "duration": "5"},
         {"when": "18.11.2026 10:00", "direction": "Москва", "other": OTHER, "duration": "5"},
         {"when": "18.11.2026 10:00", "direction": "out", "other": "", "duration": "5"},
         {"when": "18.11.2026 10:00", "direction": "in", "other": OTHER, "duration": "долго"},

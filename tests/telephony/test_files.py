@@ -133,6 +133,40 @@ async def test_rows_that_were_put_away_unread_are_read_first(tmp_path: Path, put
     assert "begun_anew_at" not in house.memory[STATE]
 
 
+async def test_files_that_came_and_went_while_we_were_down_are_read_too(tmp_path: Path):
+    house, path = House(), tmp_path / "Master.csv"
+    path.write_bytes(rows(1))
+    await follow(house, path)
+    names = ("Master.csv.3", "Master.csv.2", "Master.csv.1")
+    for age, (name, content) in enumerate(zip(names, (rows(1, 2), rows(3), rows(4)), strict=True)):
+        (tmp_path / name).write_bytes(content)
+        os.utime(tmp_path / name, (1_000 + age, 1_000 + age))
+    path.write_bytes(rows(5))
+
+    await follow(house, path)
+
+    assert bodies(house) == [row(1), row(2), row(3), row(4), row(5)]
+    assert "begun_anew_at" not in house.memory[STATE]
+
+
+@pytest.mark.parametrize("between", ["Master.csv.1.gz", "Master.csv.1"])
+async def test_a_file_between_that_cannot_be_read_is_said(tmp_path: Path, between: str):
+    house, path = House(), tmp_path / "Master.csv"
+    path.write_bytes(rows(1))
+    await follow(house, path)
+    (tmp_path / "Master.csv.2").write_bytes(rows(1, 2))
+    os.utime(tmp_path / "Master.csv.2", (1_000, 1_000))
+    (tmp_path / between).write_bytes(b"\x1f\x8b\x08 squeezed")
+    os.utime(tmp_path / between, (1_001, 1_001))
+    (tmp_path / "Master.csv.bak").write_bytes(rows(9))  # nothing that a rotation leaves
+    path.write_bytes(rows(3))
+
+    await follow(house, path)
+
+    assert bodies(house) == [row(1), row(2), row(3)]
+    assert house.memory[STATE]["begun_anew_at"] == NOON.isoformat()
+
+
 async def test_a_file_copied_and_cut_off_is_followed_from_its_beginning(tmp_path: Path):
     house, path = House(), tmp_path / "Master.csv"
     path.write_bytes(rows(1))

@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from ingest.children import Readers
 from ingest.domain.deliveries import Account, NewDelivery, Receipt
 from ingest.keeper import KeepFailed
 from ingest.telephony.call_files import text_rows, understood
 from ingest.telephony.desk import part_state_name
-from ingest.telephony.folder import PART, Watched, wanted, watch
+from ingest.telephony.folder import PART, BadFile, Watched, rows_of_file, wanted, watch
 from ingest.telephony.providers.callfile import CALLFILE
+from ingest.telephony.workbooks import MAX_ROWS, read_workbook
 from storage.log import Kept
 from tests.telephony.quick_desk import NOON, House, QuickDesk, a_desk
 from tests.telephony.test_call_files import ACCOUNT, PLAIN
@@ -68,6 +72,16 @@ async def test_a_file_is_imported_once_and_moved_aside_with_what_came_of_it(
     assert "3 rows, 3 of them new." in first
     assert "line 4: the date is none: 'вчера'" in first
     assert "2 rows, 0 of them new." in (tmp_path / "done" / "may (2).csv.txt").read_text()
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+def test_a_text_has_no_more_rows_than_a_workbook(tmp_path: Path, end: bytes) -> None:
+    """A row of two octets takes hundreds in memory, and whoever reads it answers calls."""
+    path = tmp_path / "calls.csv"
+    path.write_bytes((b"1;" + end) * (MAX_ROWS + 1))
+
+    with Readers(read_workbook) as readers, pytest.raises(BadFile, match="more than 300000 rows"):
+        rows_of_file(path, readers)
 
 
 async def test_what_no_profile_knows_is_moved_to_failed_and_says_how_to_mend_it(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from ingest.telephony.desk import part_state_name
 from ingest.telephony.providers import PROVIDERS
 from ingest.telephony.record_folder import wanted, watch
 from storage.log import Kept
-from tests.telephony.quick_desk import House, a_desk
+from tests.telephony.quick_desk import NOON, House, a_desk
 from tests.telephony.recorded import cases
 
 CUCM = PROVIDERS["cisco_cucm"]
@@ -91,6 +93,42 @@ async def test_what_could_not_be_kept_lies_where_it_lay_and_is_tried_again(tmp_p
 
     assert len(house.kept) == 2
     assert (tmp_path / "done" / NAME).exists()
+
+
+async def test_a_file_that_cannot_be_read_does_not_hold_up_those_behind_it(tmp_path: Path) -> None:
+    for name in (NAME, "a-first", "b-second"):
+        (tmp_path / name).write_bytes(BODY)
+
+    def cut(name: str, octets: bytes, final: bool, account: Account) -> Any:
+        if name == "a-first":
+            raise PermissionError(13, "Permission denied")
+        if name == "b-second":
+            raise IndexError("a fault of ours")
+        return CUCM.files(name, octets, final, account)
+
+    house = House(ends=NOON + timedelta(seconds=record_folder.LOOK_S * 3))
+    await watch(a_desk(replace(CUCM, files=cut), an_account(tmp_path), house))
+
+    assert len(house.kept) == 2
+    assert (tmp_path / "done" / NAME).exists()
+    assert (tmp_path / "a-first").exists()
+    assert "IndexError" in (tmp_path / "failed" / "b-second.txt").read_text()
+    assert house.memory[STATE]["because"] == "a-first: [Errno 13] Permission denied"
+
+
+async def test_the_events_of_others_go_on_while_a_large_file_is_cut(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_bytes(BODY)
+    seen: list[str] = []
+
+    def cut(name: str, octets: bytes, final: bool, account: Account) -> Any:
+        seen.append(threading.current_thread().name)
+        return CUCM.files(name, octets, final, account)
+
+    house = House(ends=NOON + timedelta(seconds=record_folder.LOOK_S * 3))
+    await watch(a_desk(replace(CUCM, files=cut), an_account(tmp_path), house))
+
+    assert len(seen) == 1
+    assert seen != [threading.main_thread().name]
 
 
 async def test_a_file_that_is_too_large_is_put_aside_with_the_reason(

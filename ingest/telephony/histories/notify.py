@@ -91,7 +91,8 @@ def _call(key: str, legs: Sequence[Fields], account: Account, near: datetime) ->
     told = [leg for leg in legs if _outcome(leg) is Outcome.ANSWERED] or list(legs)
     last = told[-1]
     start = min((at for at in starts.values() if at), default=None)
-    lasted_s = max((seconds(leg, "seconds") or 0.0 for leg in told), default=0.0)
+    ends = (later(starts[id(leg)], seconds(leg, "seconds") or 0.0) for leg in told)
+    end = max((at for at in ends if at), default=None)  # of a call passed on, its last leg's
     is_answered = _outcome(last) is Outcome.ANSWERED
     theirs = text(last, "destination" if outbound else "clid")
     other = shown(theirs)
@@ -107,8 +108,8 @@ def _call(key: str, legs: Sequence[Fields], account: Account, near: datetime) ->
         agent=_agent(last, direction, account),
         outcome=_outcome(last),
         started_at=start,
-        ended_at=later(start, lasted_s) if is_answered else None,
-        duration_s=lasted_s if is_answered else None,
+        ended_at=end if is_answered else None,
+        duration_s=(end - start).total_seconds() if is_answered and start and end else None,
         talk_s=None if is_answered else 0.0,
         recording_id=_recording(last),
     )

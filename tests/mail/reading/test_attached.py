@@ -11,6 +11,7 @@ from ingest.domain.deliveries import UnreadableDelivery
 from ingest.mail.attached import extract, question
 from ingest.mail.message import parse
 from ingest.mail.sniff import looks_like
+from tests.mail.reading.test_cases import CASES
 
 PDF = b"%PDF-1.7\n" + bytes(range(256)) * 40
 NOTE = "Прайс на июль\n".encode("cp1251")
@@ -42,6 +43,23 @@ def test_what_is_listed_is_what_can_be_taken_out() -> None:
         assert (len(content), hashlib.sha256(content).hexdigest()) == (one.size, one.digest)
     assert extract(question(raw, 0)).content == PDF
     assert extract(question(raw, 2)).content == NOTE
+
+
+def test_what_is_listed_of_any_recorded_mail_can_be_taken_out() -> None:
+    taken = 0
+    for case in CASES:
+        raw = case.read_bytes()
+        try:
+            listed = parse(raw).attachments
+        except UnreadableDelivery:
+            continue
+        for number, one in enumerate(listed[:3]):
+            if one.digest is None:
+                continue  # torn: it is refused
+            content = extract(question(raw, number)).content
+            assert (case.name, hashlib.sha256(content).hexdigest()) == (case.name, one.digest)
+            taken += 1
+    assert taken > 100
 
 
 def test_a_file_is_told_by_its_content_not_by_its_name() -> None:

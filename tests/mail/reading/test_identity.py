@@ -95,3 +95,11 @@ def test_raw_octets_in_the_header_do_not_make_the_identity_depend_on_the_body() 
         header_identity(head + body.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
         == parse(head + body).identity
     )
+
+
+def test_a_date_that_is_shown_although_it_is_odd_makes_the_identity_that_it_always_made() -> None:
+    odd = "From: a@b.example\r\nDate: Пт, 3 мая 2024 12:04:00 +0300\r\nSubject: s\r\n"
+    raw = f"{odd}Message-ID: <1@b.example>\r\n\r\n".encode()
+
+    assert header_identity(raw) == "511e9737-ed8f-5502-8e16-2ae5f0c13c47"
+    assert parse(raw).date is not None
