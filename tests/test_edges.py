@@ -90,3 +90,26 @@ async def test_rows_of_a_call_file_are_kept_by_the_edges_and_kept_once(tmp_path:
     assert (first["kept"], second["kept"], old["new"]) == (1, 0, 1)
     assert [it.source for it in kept] == ["mobile", "!clock"]
     assert kept[0].head["line"] == 2
+
+
+async def test_a_source_that_would_move_our_own_files_is_refused_and_said(tmp_path: Path) -> None:
+    settings = load_settings(data_dir=tmp_path, public_listen="127.0.0.1:0")
+    database, secrets = Database(sqlite_url(tmp_path / "main.db")), Secrets([Fernet.generate_key()])
+    migrate(database)
+    with database.write() as connection:
+        sources.put_source(
+            connection, id="s", name="pbx", provider="cisco_cucm", zone="UTC", region="RU",
+            config={"cdr_folder": str(tmp_path)}, sealed=secrets.seal("s", []), at=NOW, by="t",
+        )  # fmt: skip
+    edges = Edges(settings, Book(database, secrets, "https://hooks.example.org"), lambda: NOW)
+    await edges.start()
+    try:
+        async with asyncio.timeout(10):
+            while (state := edges.logs["calls"].memory("source:pbx:record-folder")) is None:
+                await asyncio.sleep(0.01)
+    finally:
+        await edges.stop()
+        database.close()
+
+    assert state["state"] == "refused"
+    assert state["because"].startswith("cdr_folder: ")
