@@ -18,7 +18,7 @@ HELP = """Telephony and email ingestion that keeps a company's clients with the 
 First steps:
   keepline init --zone Europe/Moscow --region RU
   keepline import employees employees.csv
-  keepline user add olga --name "Olga" --role supervisor
+  keepline user add olga --name "Olga" --role administrator
   keepline serve
 
 Settings come from keepline.toml (or --config FILE) and KEEPLINE_... variables.

@@ -71,7 +71,7 @@ def _written(file: Path, text: str, kind: str) -> list[tuple[int, dict[str, str]
 def add_people(core: Core) -> dict[str, SignIn]:
     """Add a supervisor and a manager with passwords made up for this run. Blocks."""
     people = [
-        SignIn(login=SUPERVISOR, role="supervisor", name=office.NAMES["olga"]),
+        SignIn(login=SUPERVISOR, role="administrator", name=office.NAMES["olga"]),
         SignIn(
             login=MANAGER, role="manager", name=office.NAMES[office.ELENA], employee=office.ELENA
         ),
