@@ -7,6 +7,10 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -186,43 +190,80 @@ def insert_rows(
     rows: Sequence[Mapping[str, Any]],
     *,
     ignore: bool = False,
+    renew: tuple[str, ...] = (),
 ) -> None:
     """Insert rows that all have the same columns, by the driver itself: half the cost of Core's.
 
-    With `ignore` a row whose key is there already is left as it stands. Values are as storage
-    writes them; moments are turned into microseconds here.
+    A row whose key is there already is left as it stands with `ignore`; with `renew` these columns
+    of it are written. Values are as storage writes them; moments may be given as they are.
     """
     if not rows:
         return
     names = tuple(rows[0])
-    statement, positional = _insert_text(connection.dialect, table, names, ignore)
-    moments = {name for name in names if isinstance(table.c[name].type, Moment)}
-    values = [
-        {
-            name: to_micros(value) if value is not None and name in moments else value
-            for name, value in row.items()
-        }
-        for row in rows
-    ]
-    if positional:
-        connection.exec_driver_sql(statement, [tuple(row.values()) for row in values])
-    else:
-        connection.exec_driver_sql(statement, values)
+    asked = _insert_text(connection.dialect, table, names, ignore, renew)
+    connection.exec_driver_sql(asked.text, asked.values(rows))
 
 
-_INSERTS: dict[tuple[str, str, tuple[str, ...], bool], tuple[str, bool]] = {}
+def update_rows(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, by: str = "id"
+) -> None:
+    """Write the columns given of rows found by one of them, in the way of `insert_rows`."""
+    if not rows:
+        return
+    names = (*(name for name in rows[0] if name != by), by)
+    asked = _update_text(connection.dialect, table, names)
+    connection.exec_driver_sql(asked.text, asked.values(rows))
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A statement in the driver's own words, and the columns whose values it takes, in order."""
+
+    text: str
+    names: tuple[str, ...]
+    moments: tuple[int, ...]  #: places of those that hold moments
+
+    def values(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+        """Return the values of each row, moments in microseconds."""
+        pick = itemgetter(*self.names) if len(self.names) > 1 else None
+        found = []
+        for row in rows:
+            values = list(pick(row) if pick else row.values())
+            for place in self.moments:
+                if isinstance(values[place], datetime):
+                    values[place] = to_micros(values[place])
+            found.append(tuple(values))
+        return found
+
+
+def _asked(table: Table, names: tuple[str, ...], text: str) -> _Asked:
+    places = [place for place, name in enumerate(names) if isinstance(table.c[name].type, Moment)]
+    return _Asked(text, names, tuple(places))
+
+
+@lru_cache(maxsize=256)
 def _insert_text(
-    dialect: Dialect, table: Table, names: tuple[str, ...], ignore: bool
-) -> tuple[str, bool]:
-    """Return the statement in the driver's own words, and whether its values have places."""
-    key = (dialect.name, table.name, names, ignore)
-    if key not in _INSERTS:
-        quoted = ", ".join(dialect.identifier_preparer.quote(name) for name in names)
-        positional = dialect.name == "sqlite"
-        places = ", ".join("?" if positional else f"%({name})s" for name in names)
-        tail = " ON CONFLICT DO NOTHING" if ignore else ""
-        text = f"INSERT INTO {table.name} ({quoted}) VALUES ({places}){tail}"  # noqa: S608
-        _INSERTS[key] = (text, positional)
-    return _INSERTS[key]
+    dialect: Dialect, table: Table, names: tuple[str, ...], ignore: bool, renew: tuple[str, ...]
+) -> _Asked:
+    quote = dialect.identifier_preparer.quote
+    columns = ", ".join(quote(name) for name in names)
+    places = ", ".join([_place(dialect)] * len(names))
+    tail = " ON CONFLICT DO NOTHING" if ignore else ""
+    if renew:
+        written = ", ".join(f"{quote(name)} = excluded.{quote(name)}" for name in renew)
+        keys = ", ".join(quote(column.name) for column in table.primary_key)
+        tail = f" ON CONFLICT ({keys}) DO UPDATE SET {written}"
+    text = f"INSERT INTO {table.name} ({columns}) VALUES ({places}){tail}"  # noqa: S608
+    return _asked(table, names, text)
+
+
+@lru_cache(maxsize=256)
+def _update_text(dialect: Dialect, table: Table, names: tuple[str, ...]) -> _Asked:
+    place = _place(dialect)
+    *written, by = (f"{dialect.identifier_preparer.quote(name)} = {place}" for name in names)
+    text = f"UPDATE {table.name} SET {', '.join(written)} WHERE {by}"  # noqa: S608
+    return _asked(table, names, text)
+
+
+def _place(dialect: Dialect) -> str:
+    return "?" if dialect.name == "sqlite" else "%s"

@@ -7,11 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import (
     Connection,
-    bindparam,
     delete,
     insert,
     select,
-    update,
 )
 
 from ingest.domain.interactions import (
@@ -20,15 +18,17 @@ from ingest.domain.interactions import (
     Moment,
     ReviewItem,
 )
-from storage.database import insert_rows
-from storage.derived import Row, shown_status, update_rows
+from storage.database import insert_rows, update_rows
+from storage.derived import Row, shown_status
 from storage.facts import chunks
 from storage.plain import to_list, to_text
+from storage.rows import among, as_stored
 from storage.tables import (
     flag_touches,
     flags,
     interactions,
     review_items,
+    to_micros,
     withdrawn_flags,
 )
 
@@ -55,49 +55,39 @@ def _write_closings(
         for result in decided
         for closing in result.closings
     }
-    concerned = sorted(
-        {
-            moment.id
-            for result in decided
-            for moment in moments.get(result.subject, ())
-            if moment.principal
-        }
-    )
-    columns = interactions.c
+    concerned = {
+        moment.id
+        for result in decided
+        for moment in moments.get(result.subject, ())
+        if moment.principal
+    }
     updates = []
-    for chunk in chunks(concerned):
-        for row in connection.execute(
-            select(
-                columns.id,
-                columns.opinion,
-                columns.decided,
-                columns.status,
-                columns.closed_at,
-                columns.closed_by,
-            ).where(columns.id.in_(chunk))
-        ):
-            at, by = closed.get(row.id, (None, None))
-            status = shown_status(row.opinion, row.decided, by)
-            if (status, at, by) != (row.status, row.closed_at, row.closed_by):
-                updates.append({"b_id": row.id, "b_s": status, "b_at": at, "b_by": by})
-    if updates:
-        connection.execute(
-            update(interactions)
-            .where(columns.id == bindparam("b_id"))
-            .values(
-                status=bindparam("b_s"), closed_at=bindparam("b_at"), closed_by=bindparam("b_by")
-            ),
-            updates,
-        )
-    return {str(row["b_id"]) for row in updates}
+    rows = connection.execute(_STATUSES, {"wanted": concerned}) if concerned else ()
+    for touch, opinion, person, shown, closed_at, closed_by in rows:
+        at, by = closed.get(touch, (None, None))
+        status = shown_status(opinion, person, by)
+        if (status, at, by) != (shown, closed_at, closed_by):
+            updates.append({"id": touch, "status": status, "closed_at": at, "closed_by": by})
+    update_rows(connection, interactions, updates)
+    return {str(row["id"]) for row in updates}
+
+
+_STATUSES = select(
+    interactions.c.id,
+    interactions.c.opinion,
+    interactions.c.decided,
+    interactions.c.status,
+    interactions.c.closed_at,
+    interactions.c.closed_by,
+).where(among(interactions.c.id))
 
 
 def _write_flags(connection: Connection, decided: Sequence[Decided], now: datetime) -> set[str]:
     subjects = [result.subject for result in decided]
-    old: dict[str, Row] = {}
-    for chunk in chunks(subjects):
-        for row in connection.execute(select(flags).where(flags.c.subject.in_(chunk))).mappings():
-            old[row["id"]] = dict(row)
+    old: dict[str, Row] = {
+        row["id"]: dict(row)
+        for row in connection.execute(_FLAGS_OF, {"wanted": subjects}).mappings()
+    }
     new = {flag.id: flag for result in decided for flag in result.flags}
     rows = {key: _flag_row(flag) for key, flag in new.items()}
     gone = sorted(old.keys() - rows.keys())
@@ -117,6 +107,9 @@ def _write_flags(connection: Connection, decided: Sequence[Decided], now: dateti
         },
     )
     return {*gone, *(row["id"] for row in fresh), *(row["id"] for row in other)}
+
+
+_FLAGS_OF = select(flags).where(among(flags.c.subject))
 
 
 def _write_flag_touches(
@@ -180,28 +173,28 @@ def _flag_row(flag: Flag) -> Row:
 
 def _write_review(connection: Connection, decided: Sequence[Decided]) -> set[str]:
     subjects = [result.subject for result in decided]
-    old: dict[str, Row] = {}
-    for chunk in chunks(subjects):
-        for row in connection.execute(
-            select(review_items).where(review_items.c.point.in_(chunk))
-        ).mappings():
-            old[row["point"]] = dict(row)
+    rows = connection.execute(_REVIEW_OF, {"wanted": subjects})
+    names = tuple(rows.keys())
+    old = {row[0]: dict(zip(names, row, strict=True)) for row in rows}
     new = {result.review.point: _review_row(result.review) for result in decided if result.review}
     stale = sorted(key for key in old if old[key] != new.get(key))
-    for chunk in chunks(stale):
-        connection.execute(delete(review_items).where(review_items.c.point.in_(chunk)))
+    if stale:
+        connection.execute(_DELETE_REVIEW, {"wanted": stale})
     fresh = [row for key, row in new.items() if old.get(key) != row]
-    if fresh:
-        insert_rows(connection, review_items, fresh)
+    insert_rows(connection, review_items, fresh)
     return {*stale, *(row["point"] for row in fresh)}
+
+
+_REVIEW_OF = select(*as_stored(review_items)).where(among(review_items.c.point))
+_DELETE_REVIEW = delete(review_items).where(among(review_items.c.point))
 
 
 def _review_row(item: ReviewItem) -> Row:
     return {
         "point": item.point,
         "cause": item.cause,
-        "first_at": item.first_at,
-        "last_at": item.last_at,
+        "first_at": to_micros(item.first_at),
+        "last_at": to_micros(item.last_at),
         "calls": item.calls,
         "mails": item.mails,
         "missed": item.missed,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from ingest.domain.contacts import ContactPoint
 from ingest.domain.directory import PointVerdict
@@ -21,6 +21,7 @@ from ingest.domain.interactions import FlagKind, Status, flag_key
 from ingest.domain.ties import TieVerdict
 from storage import directory, facts, ties
 from storage.directory import current
+from storage.rows import among
 from storage.tables import call_keys, client_primaries, clients, contacts, decisions, holdings
 
 
@@ -285,7 +286,7 @@ def _decision(row: Any) -> Decision:
     )
 
 
-def statuses(connection: Connection, keys: Iterable[str]) -> dict[str, tuple[int, Status]]:
+def statuses(connection: Connection, keys: Collection[str]) -> dict[str, tuple[int, Status]]:
     """Return a person's latest status for each of these keys, with its decision's number."""
     found: dict[str, tuple[int, Status]] = {}
     for row in _live(connection, "status", keys):
@@ -307,17 +308,17 @@ def flag_verdicts(
     return found
 
 
-def _live(connection: Connection, kind: str, targets: Iterable[str]) -> Sequence[Any]:
-    rows: list[Any] = []
-    for chunk in facts.chunks(sorted(set(targets))):
-        rows.extend(
-            connection.execute(
-                select(decisions)
-                .where(decisions.c.target.in_(chunk), decisions.c.kind == kind, current(decisions))
-                .order_by(decisions.c.number)
-            )
-        )
-    return rows
+def _live(connection: Connection, kind: str, targets: Collection[str]) -> Iterable[Any]:
+    if not targets:
+        return ()
+    return connection.execute(_LIVE, {"wanted": targets, "kind": kind})
+
+
+_LIVE = (
+    select(decisions)
+    .where(among(decisions.c.target), decisions.c.kind == bindparam("kind"), current(decisions))
+    .order_by(decisions.c.number)
+)
 
 
 def interaction_of_key(connection: Connection, key: str) -> str | None:

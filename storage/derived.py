@@ -7,20 +7,17 @@ so that `rebuild` can count and a page can look again.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     Connection,
-    Table,
     and_,
-    bindparam,
     delete,
     or_,
     select,
     union,
-    update,
 )
 
 from ingest.domain.interactions import (
@@ -28,16 +25,19 @@ from ingest.domain.interactions import (
     Status,
     Touch,
 )
-from storage.database import insert_rows
+from storage.database import insert_rows, update_rows
 from storage.facts import chunks
 from storage.plain import to_text
+from storage.rows import among, as_stored
 from storage.tables import (
     call_keys,
     call_witnesses,
     flags,
+    from_micros,
     interactions,
     participants,
     review_items,
+    to_micros,
 )
 
 Row = dict[str, Any]
@@ -48,27 +48,24 @@ Row = dict[str, Any]
 
 def interactions_of_keys(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
     """Return the interaction that each of these call keys belongs to, where known."""
-    found: dict[str, str] = {}
-    for chunk in chunks(sorted(set(keys))):
-        found.update(
-            (row.key, row.interaction_id)
-            for row in connection.execute(
-                select(call_keys.c.key, call_keys.c.interaction_id).where(
-                    call_keys.c.key.in_(chunk)
-                )
-            )
-        )
-    return found
+    wanted = set(keys)
+    if not wanted:
+        return {}
+    return dict(connection.execute(_INTERACTIONS_OF_KEYS, {"wanted": wanted}).tuples().all())
+
+
+_INTERACTIONS_OF_KEYS = select(call_keys.c.key, call_keys.c.interaction_id).where(
+    among(call_keys.c.key)
+)
 
 
 def keys_of_interactions(connection: Connection, ids: Iterable[str]) -> set[str]:
     """Return every call key of these interactions."""
-    found: set[str] = set()
-    for chunk in chunks(sorted(set(ids))):
-        found.update(
-            connection.scalars(select(call_keys.c.key).where(call_keys.c.interaction_id.in_(chunk)))
-        )
-    return found
+    wanted = set(ids)
+    return set(connection.scalars(_KEYS_OF_INTERACTIONS, {"wanted": wanted})) if wanted else set()
+
+
+_KEYS_OF_INTERACTIONS = select(call_keys.c.key).where(among(call_keys.c.interaction_id))
 
 
 def write_call_keys(connection: Connection, rows: Mapping[str, tuple[str, str, str]]) -> set[str]:
@@ -80,20 +77,13 @@ def write_call_keys(connection: Connection, rows: Mapping[str, tuple[str, str, s
         if key not in known
     ]
     moved = [
-        {"k": key, "i": interaction}
+        {"key": key, "interaction_id": interaction}
         for key, (_, _, interaction) in rows.items()
         if key in known and known[key] != interaction
     ]
-    if new:
-        insert_rows(connection, call_keys, new)
-    if moved:
-        connection.execute(
-            update(call_keys)
-            .where(call_keys.c.key == bindparam("k"))
-            .values(interaction_id=bindparam("i")),
-            moved,
-        )
-    return {str(row["key"]) for row in new} | {row["k"] for row in moved}
+    insert_rows(connection, call_keys, new)
+    update_rows(connection, call_keys, moved, by="key")
+    return {row["key"] for row in (*new, *moved)}
 
 
 def forget_call_keys(connection: Connection, keys: Iterable[str]) -> set[str]:
@@ -116,7 +106,7 @@ def write_touches(
     earliest moment concerned: those are to be decided anew, changed or not.
     """
     ids = [touch.id for _, touch in touches]
-    old_rows = _rows_by_id(connection, interactions, ids)
+    old_rows = _interactions_by_id(connection, ids)
     old_parts = _participants_of(connection, ids)
     subjects: dict[str, datetime] = {}
 
@@ -128,7 +118,9 @@ def write_touches(
     gone, parts_new = [], []
     for source, touch in touches:
         old = old_rows.get(touch.id)
-        first_at = min(touch.occurred_at, old["occurred_at"]) if old else touch.occurred_at
+        first_at = touch.occurred_at
+        if old is not None:
+            first_at = min(first_at, from_micros(old["occurred_at"]))
         for subject in touch.subjects:
             concerned(subject, first_at)
         for part in old_parts.get(touch.id, ()):
@@ -147,34 +139,38 @@ def write_touches(
             if before:
                 gone.append(touch.id)
             parts_new.extend(parts)
-    if inserted:
-        insert_rows(connection, interactions, inserted)
+    insert_rows(connection, interactions, inserted)
     update_rows(connection, interactions, updated)
-    for chunk in chunks(gone):
-        connection.execute(delete(participants).where(participants.c.interaction_id.in_(chunk)))
-    if parts_new:
-        insert_rows(connection, participants, parts_new)
+    if gone:
+        connection.execute(_DELETE_PARTICIPANTS, {"wanted": gone})
+    insert_rows(connection, participants, parts_new)
     return changed, subjects
 
 
 def drop_interactions(connection: Connection, ids: Iterable[str]) -> tuple[set[str], set[str]]:
     """Remove interactions that joined another; returns the ids removed and their subjects."""
-    wanted = sorted(set(ids))
-    found = set(_rows_by_id(connection, interactions, wanted))
+    wanted = set(ids)
+    if not wanted:
+        return set(), set()
+    found = set(connection.scalars(_KNOWN_INTERACTIONS, {"wanted": wanted}))
     subjects = {
         part["subject"]
         for parts in _participants_of(connection, wanted).values()
         for part in parts
         if part["subject"]
     }
-    for chunk in chunks(wanted):
-        connection.execute(delete(participants).where(participants.c.interaction_id.in_(chunk)))
-        connection.execute(delete(interactions).where(interactions.c.id.in_(chunk)))
+    connection.execute(_DELETE_PARTICIPANTS, {"wanted": wanted})
+    connection.execute(_DELETE_INTERACTIONS, {"wanted": wanted})
     return found, subjects
 
 
+_KNOWN_INTERACTIONS = select(interactions.c.id).where(among(interactions.c.id))
+_DELETE_INTERACTIONS = delete(interactions).where(among(interactions.c.id))
+_DELETE_PARTICIPANTS = delete(participants).where(among(participants.c.interaction_id))
+
+
 def _interaction_row(source: str, touch: Touch, old: Row | None) -> Row:
-    """Return the row of a touch; what later touches did to it stays until it is decided anew."""
+    """Return a touch as stored; what later touches did to it stays until it is decided anew."""
     alone = touch.principal is None or old is None
     closed_at = None if alone or old is None else old["closed_at"]
     closed_by = None if alone or old is None else old["closed_by"]
@@ -184,11 +180,11 @@ def _interaction_row(source: str, touch: Touch, old: Row | None) -> Row:
         "kind": touch.kind.value,
         "source": source,
         "key_ids": to_text(touch.keys),
-        "occurred_at": touch.occurred_at,
-        "learned_at": touch.learned_at,
+        "occurred_at": to_micros(touch.occurred_at),
+        "learned_at": to_micros(touch.learned_at),
         "direction": touch.direction.value,
         "ended": touch.ended,
-        "ended_at": touch.ended_at,
+        "ended_at": to_micros(touch.ended_at) if touch.ended_at else None,
         "outcome": touch.outcome.value if touch.outcome else None,
         "talk_s": touch.talk_s,
         "dialled": to_text(touch.dialled),
@@ -233,38 +229,33 @@ def _participant_row(interaction: str, ordinal: int, part: Participant) -> Row:
     }
 
 
-def _rows_by_id(connection: Connection, table: Table, ids: Sequence[str]) -> dict[str, Row]:
-    found: dict[str, Row] = {}
-    for chunk in chunks(ids):
-        for row in connection.execute(select(table).where(table.c.id.in_(chunk))).mappings():
-            found[row["id"]] = dict(row)
-    return found
+def _interactions_by_id(connection: Connection, ids: Collection[str]) -> dict[str, Row]:
+    """Return rows as they are stored: what is written is compared with them as it will stand."""
+    if not ids:
+        return {}
+    rows = connection.execute(_INTERACTIONS, {"wanted": ids})
+    names = tuple(rows.keys())
+    return {row[0]: dict(zip(names, row, strict=True)) for row in rows}
 
 
-def _participants_of(connection: Connection, ids: Sequence[str]) -> dict[str, list[Row]]:
+_INTERACTIONS = select(*as_stored(interactions)).where(among(interactions.c.id))
+
+
+def _participants_of(connection: Connection, ids: Collection[str]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = defaultdict(list)
-    for chunk in chunks(ids):
-        for row in connection.execute(
-            select(participants)
-            .where(participants.c.interaction_id.in_(chunk))
-            .order_by(participants.c.interaction_id, participants.c.ordinal)
-        ).mappings():
-            found[row["interaction_id"]].append(dict(row))
+    if ids:
+        rows = connection.execute(_PARTICIPANTS, {"wanted": ids})
+        names = tuple(rows.keys())
+        for row in rows:
+            found[row[0]].append(dict(zip(names, row, strict=True)))
     return found
 
 
-def update_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    if not rows:
-        return
-    columns = [column.name for column in table.c if column.name != "id"]
-    statement = (
-        update(table)
-        .where(table.c.id == bindparam("b_id"))
-        .values({name: bindparam(f"b_{name}") for name in columns})
-    )
-    connection.execute(
-        statement, [{f"b_{name}": value for name, value in row.items()} for row in rows]
-    )
+_PARTICIPANTS = (
+    select(*as_stored(participants))
+    .where(among(participants.c.interaction_id))
+    .order_by(participants.c.interaction_id, participants.c.ordinal)
+)
 
 
 # Looking up what to decide anew ----------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +31,7 @@ from ingest.domain.interactions import DEFAULT_STATUS, Kind, Policies, Policy, S
 from ingest.domain.mailboxes import read_web_forms
 from ingest.domain.working_hours import read_working_hours
 from storage import facts
+from storage.rows import among
 from storage.tables import (
     client_primaries,
     clients,
@@ -174,30 +175,20 @@ def _status_key(text: str) -> tuple[Kind, Direction, str]:
 
 def load_points(connection: Connection, points: Iterable[str]) -> dict[str, PointFacts]:
     """Return holders and the latest decision of each of these points that has any."""
-    wanted = sorted(set(points))
+    wanted = set(points)
     held: dict[str, list[Holding]] = defaultdict(list)
-    for chunk in facts.chunks(wanted):
-        for row in connection.execute(
-            select(
-                holdings.c.point,
-                holdings.c.client_id,
-                holdings.c.contact_id,
-                holdings.c.from_at,
-                holdings.c.until,
-                holdings.c.recorded_at,
+    for point, client, contact, from_at, until, recorded_at in connection.execute(
+        _HOLDINGS_OF, {"wanted": wanted}
+    ):
+        held[point].append(
+            Holding(
+                client=client,
+                contact=contact,
+                from_at=from_at,
+                until=until,
+                recorded_at=recorded_at,
             )
-            .where(holdings.c.point.in_(chunk), current(holdings))
-            .order_by(holdings.c.from_at, holdings.c.id)
-        ):
-            held[row.point].append(
-                Holding(
-                    client=row.client_id,
-                    contact=row.contact_id,
-                    from_at=row.from_at,
-                    until=row.until,
-                    recorded_at=row.recorded_at,
-                )
-            )
+        )
     decided = point_decisions(connection, wanted)
     return {
         point: PointFacts(holdings=tuple(held.get(point, ())), decision=decided.get(point))
@@ -205,41 +196,59 @@ def load_points(connection: Connection, points: Iterable[str]) -> dict[str, Poin
     }
 
 
-def point_decisions(connection: Connection, points: Sequence[str]) -> dict[str, PointDecision]:
+_HOLDINGS_OF = (
+    select(
+        holdings.c.point,
+        holdings.c.client_id,
+        holdings.c.contact_id,
+        holdings.c.from_at,
+        holdings.c.until,
+        holdings.c.recorded_at,
+    )
+    .where(among(holdings.c.point), current(holdings))
+    .order_by(holdings.c.from_at, holdings.c.id)
+)
+
+
+def point_decisions(connection: Connection, points: Collection[str]) -> dict[str, PointDecision]:
     """Return the latest decision not retracted about each point."""
     found: dict[str, PointDecision] = {}
-    for chunk in facts.chunks(points):
-        for row in connection.execute(
-            select(decisions)
-            .where(decisions.c.target.in_(chunk), decisions.c.kind == "point", current(decisions))
-            .order_by(decisions.c.number)
-        ):
-            what = json.loads(row.what)
-            found[row.target] = PointDecision(
-                id=row.id,
-                verdict=PointVerdict(what["verdict"]),
-                at=row.recorded_at,
-                client=what.get("client"),
-                contact=what.get("contact"),
-            )
+    for row in connection.execute(_DECISIONS_OF, {"wanted": points}):
+        what = json.loads(row.what)
+        found[row.target] = PointDecision(
+            id=row.id,
+            verdict=PointVerdict(what["verdict"]),
+            at=row.recorded_at,
+            client=what.get("client"),
+            contact=what.get("contact"),
+        )
     return found
+
+
+_DECISIONS_OF = (
+    select(decisions)
+    .where(among(decisions.c.target), decisions.c.kind == "point", current(decisions))
+    .order_by(decisions.c.number)
+)
 
 
 def load_primaries(connection: Connection, wanted: Iterable[str]) -> dict[str, tuple[Change, ...]]:
     """Return the change points of the primary of each of these clients."""
     found: dict[str, list[Change]] = defaultdict(list)
-    for chunk in facts.chunks(sorted(set(wanted))):
-        for row in connection.execute(
-            select(
-                client_primaries.c.client_id,
-                client_primaries.c.from_at,
-                client_primaries.c.employee_id,
-            )
-            .where(client_primaries.c.client_id.in_(chunk), current(client_primaries))
-            .order_by(client_primaries.c.from_at)
-        ):
-            found[row.client_id].append(Change(from_at=row.from_at, employee=row.employee_id))
+    for client, from_at, employee in connection.execute(_PRIMARIES_OF, {"wanted": wanted}):
+        found[client].append(Change(from_at=from_at, employee=employee))
     return {client: tuple(rows) for client, rows in found.items()}
+
+
+_PRIMARIES_OF = (
+    select(
+        client_primaries.c.client_id,
+        client_primaries.c.from_at,
+        client_primaries.c.employee_id,
+    )
+    .where(among(client_primaries.c.client_id), current(client_primaries))
+    .order_by(client_primaries.c.from_at)
+)
 
 
 # Writing ---------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, false, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, or_, select
 
 from ingest.domain.calls import Direction
 from ingest.domain.interactions import FlagKind, Kind, Status
@@ -35,6 +35,9 @@ class InteractionFilter:
     line: str | None = None  #: id of our line that is shown
     flag: str | None = None  #: id of a flag
     flag_kind: FlagKind | None = None
+    #: Mails that await a reply since one of these times, each from a moment (None: ever) to before
+    #: another: what `overdue_spans` gives for those that wait too long.
+    overdue: tuple[tuple[datetime | None, datetime], ...] | None = None
 
 
 def conditions(wanted: InteractionFilter) -> list[ColumnElement[bool]]:
@@ -55,8 +58,16 @@ def conditions(wanted: InteractionFilter) -> list[ColumnElement[bool]]:
         found.append(columns.occurred_at >= wanted.from_at)
     if wanted.until is not None:
         found.append(columns.occurred_at < wanted.until)
+    if wanted.overdue is not None:
+        found.append(columns.status == Status.AWAITING_REPLY)
+        found.append(or_(false(), *(_between(*span) for span in wanted.overdue)))
     found.append(columns.suppressed == false())
     return found
+
+
+def _between(begin: datetime | None, end: datetime) -> ColumnElement[bool]:
+    occurred_at = interactions.c.occurred_at
+    return occurred_at < end if begin is None else and_(occurred_at >= begin, occurred_at < end)
 
 
 EVERYTHING = InteractionFilter()

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, and_, func, select
 
 from ingest.domain.calls import Direction
 from ingest.domain.contacts import ContactPoint
-from ingest.domain.interactions import Kind, Side, Status
+from ingest.domain.interactions import Kind, Policy, Side, Status
 from ingest.domain.mails import Passage
 from ingest.domain.people import Viewer
-from ingest.domain.working_hours import due_at
+from ingest.domain.working_hours import due_at, overdue_before
 from storage import directory, wire
 from storage.facts import chunks
 from storage.reads_common import (
@@ -436,6 +436,35 @@ def _due(connection: Connection, rows: Sequence[Any], now: datetime) -> dict[str
         policy = policies.at(row.occurred_at)
         found[row.id] = due_at(row.occurred_at, policy.reply_within, policy.working_hours, zone)
     return found
+
+
+def overdue_spans(
+    connection: Connection, now: datetime
+) -> tuple[tuple[datetime | None, datetime], ...]:
+    """Return when those mails came whose reply is overdue now: what a filter calls `overdue`.
+
+    What comes later is due later as long as one rule is valid, so each rule has one moment up to
+    which all is overdue, and a database finds them by status and time alone.
+    """
+    zone = ZoneInfo(directory.policy_value(connection, "zone", now) or "UTC")
+    rules: list[tuple[datetime | None, Policy]] = [(None, Policy())]
+    for from_at, policy in directory.load_policies(connection).changes:
+        valid = rules[-1][1]
+        same = (policy.reply_within, policy.working_hours) == (
+            valid.reply_within,
+            valid.working_hours,
+        )
+        if not same:
+            rules.append((from_at, policy))
+    ends = [*(from_at for from_at, _ in rules[1:]), None]
+    found = []
+    for (begin, policy), end in zip(rules, ends, strict=True):
+        before = overdue_before(now, policy.reply_within, policy.working_hours, zone)
+        if end is not None:
+            before = min(before, end)
+        if begin is None or begin < before:
+            found.append((begin, before))
+    return tuple(found)
 
 
 def _closed_as(row: Any, closer: Direction) -> ClosedAs | None:

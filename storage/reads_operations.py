@@ -15,7 +15,7 @@ from storage.directory import current
 from storage.reads_common import PAGE, Page, slice_of
 from storage.reads_filter import InteractionFilter
 from storage.reads_flags import FlagFilter, count_flags
-from storage.reads_interactions import count_each
+from storage.reads_interactions import count_each, overdue_spans
 from storage.reads_review import count_deliveries, count_review_items
 from storage.tables import deliveries, mailboxes, sources
 
@@ -181,7 +181,8 @@ def today(
 
     Each is the length of its list under the same filter at the same moment.
     """
-    filters = today_filters(since)
+    overdue = InteractionFilter(overdue=overdue_spans(connection, now))
+    filters = {**today_filters(since), "overdue": overdue}
     counts = count_each(connection, viewer, list(filters.values()), now=now)
     counted = [
         Counter(name=name, count=count, filter=wanted)

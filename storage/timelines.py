@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     Connection,
+    bindparam,
     func,
     or_,
     select,
@@ -19,8 +20,8 @@ from ingest.domain.interactions import (
     Moment,
     Status,
 )
-from storage.facts import chunks
 from storage.plain import to_list
+from storage.rows import among
 from storage.tables import (
     flags,
     interactions,
@@ -39,26 +40,32 @@ def settled_before(
     settled = set(moments)
     if not settled:
         return settled
-    part, touch = participants.c, interactions.c
-    earliest = min(moments.values())
-    for chunk in chunks(sorted(moments)):
-        settled.difference_update(
-            connection.scalars(select(flags.c.subject).where(flags.c.subject.in_(chunk)))
-        )
-        for row in connection.execute(
-            select(part.subject, touch.occurred_at, touch.closed_at)
-            .select_from(participants.join(interactions, touch.id == part.interaction_id))
-            .where(
-                part.subject.in_(chunk),
-                part.principal,
-                func.coalesce(touch.decided, touch.opinion).in_(closable),
-                or_(touch.closed_at.is_(None), touch.closed_at >= earliest),
-            )
-        ):
-            at = moments[row.subject]
-            if row.occurred_at < at and (row.closed_at is None or row.closed_at >= at):
-                settled.discard(row.subject)
+    asked = {"wanted": moments, "closable": closable, "earliest": min(moments.values())}
+    settled.difference_update(connection.scalars(_FLAGGED, {"wanted": moments}))
+    for subject, occurred_at, closed_at in connection.execute(_MAY_CHANGE, asked):
+        at = moments[subject]
+        if occurred_at < at and (closed_at is None or closed_at >= at):
+            settled.discard(subject)
     return settled
+
+
+_TAKING_PART = participants.join(interactions, interactions.c.id == participants.c.interaction_id)
+_FLAGGED = select(flags.c.subject).where(among(flags.c.subject))
+_MAY_CHANGE = (
+    select(participants.c.subject, interactions.c.occurred_at, interactions.c.closed_at)
+    .select_from(
+        participants.join(interactions, interactions.c.id == participants.c.interaction_id)
+    )
+    .where(
+        among(participants.c.subject),
+        participants.c.principal,
+        among(func.coalesce(interactions.c.decided, interactions.c.opinion), "closable"),
+        or_(
+            interactions.c.closed_at.is_(None),
+            interactions.c.closed_at >= bindparam("earliest"),
+        ),
+    )
+)
 
 
 def timelines(
@@ -84,41 +91,49 @@ def _timelines(
     connection: Connection, subjects: Iterable[str], from_at: datetime | None
 ) -> dict[str, list[Moment]]:
     found: dict[str, dict[str, Moment]] = {subject: {} for subject in subjects}
-    part, touch = participants.c, interactions.c
-    recent = [touch.occurred_at >= from_at] if from_at is not None else []
-    for chunk in chunks(sorted(found)):
-        for row in connection.execute(
-            select(
-                part.subject,
-                part.point,
-                part.contact_id,
-                part.cause,
-                part.principal,
-                part.quiet,
-                touch.id,
-                touch.kind,
-                touch.direction,
-                touch.occurred_at,
-                touch.ended,
-                touch.outcome,
-                touch.talk_s,
-                touch.dialled,
-                touch.employee_id,
-                touch.opinion,
-                touch.decided,
-                touch.machine,
-                touch.suppressed,
-                touch.message_id,
-                touch.answers,
-            )
-            .select_from(participants.join(interactions, touch.id == part.interaction_id))
-            .where(part.subject.in_(chunk), *recent)
-            .order_by(part.interaction_id, part.ordinal)
-        ):
-            told = found[row.subject]
-            earlier = told.get(row.id)
-            told[row.id] = _moment(row, earlier)
+    if not found:
+        return {}
+    if from_at is None:
+        rows = connection.execute(_TOLD, {"wanted": found})
+    else:
+        rows = connection.execute(_TOLD_SINCE, {"wanted": found, "from_at": from_at})
+    for row in rows:
+        told = found[row.subject]
+        told[row.id] = _moment(row, told.get(row.id))
     return {subject: list(told.values()) for subject, told in found.items()}
+
+
+_TOLD = (
+    select(
+        participants.c.subject,
+        participants.c.point,
+        participants.c.contact_id,
+        participants.c.cause,
+        participants.c.principal,
+        participants.c.quiet,
+        interactions.c.id,
+        interactions.c.kind,
+        interactions.c.direction,
+        interactions.c.occurred_at,
+        interactions.c.ended,
+        interactions.c.outcome,
+        interactions.c.talk_s,
+        interactions.c.dialled,
+        interactions.c.employee_id,
+        interactions.c.opinion,
+        interactions.c.decided,
+        interactions.c.machine,
+        interactions.c.suppressed,
+        interactions.c.message_id,
+        interactions.c.answers,
+    )
+    .select_from(
+        participants.join(interactions, interactions.c.id == participants.c.interaction_id)
+    )
+    .where(among(participants.c.subject))
+    .order_by(participants.c.interaction_id, participants.c.ordinal)
+)
+_TOLD_SINCE = _TOLD.where(interactions.c.occurred_at >= bindparam("from_at"))
 
 
 def _moment(row: Any, earlier: Moment | None) -> Moment:

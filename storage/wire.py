@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
 
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
@@ -20,6 +20,7 @@ from storage.database import dialect_insert, insert_rows
 from storage.facts import chunks
 from storage.log import Mark
 from storage.plain import to_list, to_text
+from storage.rows import among
 from storage.tables import (
     call_reports,
     deliveries,
@@ -29,10 +30,12 @@ from storage.tables import (
     sightings,
 )
 
+_encode = msgspec.json.Encoder().encode
 _decode_event = msgspec.json.Decoder(CallEvent).decode
 read_mail = msgspec.json.Decoder(Mail).decode  #: what `insert_mails` wrote, without its text
 
 
+@lru_cache(maxsize=4096)  # of a batch, each step of which asks for it
 def delivery_id(source: str, key: str) -> str:
     """Return the id of a delivery: the same in whatever log and at whatever place it lies."""
     return fixed_id(f"delivery\0{source}\0{key}")
@@ -53,10 +56,10 @@ class StoredReport:
 
 def known_deliveries(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Return which of these deliveries were dealt with before."""
-    found: set[str] = set()
-    for chunk in chunks(ids):
-        found.update(connection.scalars(select(deliveries.c.id).where(deliveries.c.id.in_(chunk))))
-    return found
+    return set(connection.scalars(_KNOWN_DELIVERIES, {"wanted": ids}))
+
+
+_KNOWN_DELIVERIES = select(deliveries.c.id).where(among(deliveries.c.id))
 
 
 def note_places(connection: Connection, lying: Sequence[Delivery]) -> None:
@@ -84,19 +87,10 @@ def note_places(connection: Connection, lying: Sequence[Delivery]) -> None:
 
 def record_ends(connection: Connection, ends: Sequence[tuple[Delivery, End, str | None]]) -> None:
     """Write what became of each delivery; a later reading of the same one replaces the end."""
-    if not ends:
-        return
-    statement = dialect_insert(connection, deliveries)
-    statement = statement.on_conflict_do_update(
-        index_elements=["id"],
-        set_={
-            name: statement.excluded[name]
-            for name in ("log", "partition", "position", "end", "reason")
-        },
-    )
+    ids = [delivery_id(delivery.source, delivery.key) for delivery, _, _ in ends]
     rows = {
-        delivery_id(delivery.source, delivery.key): {
-            "id": delivery_id(delivery.source, delivery.key),
+        id_: {
+            "id": id_,
             "log": delivery.log,
             "partition": delivery.partition,
             "position": delivery.position,
@@ -106,9 +100,12 @@ def record_ends(connection: Connection, ends: Sequence[tuple[Delivery, End, str 
             "end": end.value,
             "reason": reason,
         }
-        for delivery, end, reason in ends
+        for id_, (delivery, end, reason) in zip(ids, ends, strict=True)
     }
-    connection.execute(statement, list(rows.values()))
+    insert_rows(connection, deliveries, list(rows.values()), renew=_OF_AN_END)
+
+
+_OF_AN_END = ("log", "partition", "position", "end", "reason")
 
 
 # Call reports ----------------------------------------------------------------------------------
@@ -133,7 +130,7 @@ def insert_reports(
                 "source": source,
                 "key": keys[0],
                 "key_ids": to_text(keys),
-                "event": msgspec.json.encode(event).decode(),
+                "event": _encode(event).decode(),
                 "received_at": received_at,
                 "reader": reader,
             }
@@ -159,19 +156,26 @@ def forget_reading(connection: Connection, deliveries_: Sequence[str]) -> set[st
 
 def reports_of(connection: Connection, keys: Iterable[str]) -> list[StoredReport]:
     """Return every report that was stored under one of these keys, in no order that matters."""
-    found = []
-    for chunk in chunks(sorted(set(keys))):
-        for row in connection.execute(
-            select(
-                call_reports.c.id,
-                call_reports.c.source,
-                call_reports.c.key_ids,
-                call_reports.c.event,
-                call_reports.c.received_at,
-            ).where(call_reports.c.key.in_(chunk))
-        ):
-            found.append(_report(row))
-    return found
+    return [
+        StoredReport(
+            id=id_,
+            source=source,
+            keys=tuple(to_list(key_ids)),
+            report=Report(event=_decode_event(event), received_at=received_at),
+        )
+        for id_, source, key_ids, event, received_at in connection.execute(
+            _REPORTS_OF, {"wanted": keys}
+        )
+    ]
+
+
+_REPORTS_OF = select(
+    call_reports.c.id,
+    call_reports.c.source,
+    call_reports.c.key_ids,
+    call_reports.c.event,
+    call_reports.c.received_at,
+).where(among(call_reports.c.key))
 
 
 def all_report_keys(connection: Connection) -> Iterable[tuple[str, ...]]:
@@ -180,15 +184,6 @@ def all_report_keys(connection: Connection) -> Iterable[tuple[str, ...]]:
         select(call_reports.c.key_ids).distinct()
     ):
         yield tuple(to_list(text))
-
-
-def _report(row: Any) -> StoredReport:
-    return StoredReport(
-        id=row.id,
-        source=row.source,
-        keys=tuple(to_list(row.key_ids)),
-        report=Report(event=_decode_event(row.event), received_at=row.received_at),
-    )
 
 
 # Mails -----------------------------------------------------------------------------------------
@@ -210,7 +205,7 @@ def insert_mails(
                 "id": mail.identity,
                 "delivery_id": delivery,
                 "message_id": mail.message_id,
-                "reading": msgspec.json.encode(headers).decode(),
+                "reading": _encode(headers).decode(),
                 "received_at": received_at,
                 "reader": reader,
             }
@@ -247,7 +242,7 @@ def mails_of(
     """Return each of these mails, without its text, with every sighting of it."""
     wanted = sorted(set(identities))
     read: dict[str, Mail] = {}
-    seen: Mapping[str, list[Sighting]] = defaultdict(list)
+    seen: dict[str, list[Sighting]] = defaultdict(list)
     for chunk in chunks(wanted):
         for row in connection.execute(
             select(mails.c.id, mails.c.reading).where(mails.c.id.in_(chunk))

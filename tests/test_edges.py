@@ -105,7 +105,7 @@ async def test_a_source_that_would_move_our_own_files_is_refused_and_said(tmp_pa
     await edges.start()
     try:
         async with asyncio.timeout(10):
-            while (state := edges.logs["calls"].memory("source:pbx:record-folder")) is None:
+            while (state := edges.logs["calls"].memory("source:pbx:record-folder")) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     finally:
         await edges.stop()

@@ -116,9 +116,15 @@ def add_granted(
     with office.database.write() as connection:
         found = _followed(connection, normal)
         if found is not None:
+            if found.host.lower() != where.lower():  # who opens a mailbox is shown its token
+                raise Refused(
+                    f"ADDRESS: {normal} is followed at {found.host}, to which a token of"
+                    f" {known.title if known else grant.provider} is not given"
+                )
             sources.renew_mailbox(
                 connection,
                 found.id,
+                login=normal,
                 config={**found.config, **settings},
                 sealed=office.secrets.seal(found.id, asdict(grant)),
                 at=now,

@@ -87,7 +87,8 @@ class Account:
     """What a provider's functions may know of one source."""
 
     source: str  #: the source's name, also its part of the path
-    secrets: tuple[Mapping[str, str], ...] = ()  #: valid sets of secrets, newest first
+    #: Valid sets of secrets, newest first.
+    secrets: tuple[Mapping[str, str], ...] = field(default=(), repr=False)
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))  #: of the account's naive times
     region: str = "ZZ"  #: ISO 3166 region of national numbers
     own_numbers: tuple[str, ...] = ()  #: E.164 numbers that the account is known to own

@@ -17,11 +17,11 @@ class ApiRequest:
     """One HTTP request that we send to a provider."""
 
     method: str = "GET"
-    url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    url: str = field(repr=False)  #: like what follows it may hold a secret
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
     #: Name and password for HTTP Digest (RFC 7616): the server's challenge is answered with them.
-    digest: tuple[str, str] | None = None
+    digest: tuple[str, str] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 class Token:
     """What is shown with each request. Kept in memory, or sealed."""
 
-    value: str
+    value: str = field(repr=False)
     expires_at: datetime
-    more: Mapping[str, Any] = field(default_factory=dict)  #: JSON, such as what renews it
+    #: JSON, such as what renews it.
+    more: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def bearer(request: ApiRequest, token: Token) -> ApiRequest:

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_SMALLEST = timedelta(microseconds=1)
 _FARTHEST = 400  #: days that are looked at: beyond them nobody works
 
 _NINE_TO_SIX = (time(9), time(18))
@@ -50,6 +51,30 @@ def due_at(start: datetime, within: timedelta, hours: WorkingHours, zone: ZoneIn
             return begins + left
         left -= worked[1] - begins
     return start + within
+
+
+def overdue_before(
+    now: datetime, within: timedelta, hours: WorkingHours, zone: ZoneInfo
+) -> datetime:
+    """Return the moment before which something must have begun to be overdue now.
+
+    What begins later is due later, so that `due_at(start) < now` where `start` is before it, and
+    nowhere else. Found by halving, to the microsecond.
+    """
+    if not hours.week:
+        return now - within
+    reach = max(within, timedelta(seconds=1))
+    late, early = now, now - reach
+    while due_at(early, within, hours, zone) >= now:
+        late, reach = early, reach * 2
+        early = now - reach
+    while late - early > _SMALLEST:
+        middle = early + (late - early) // 2
+        if due_at(middle, within, hours, zone) < now:
+            early = middle
+        else:
+            late = middle
+    return late
 
 
 def read_working_hours(told: Mapping[str, Any]) -> WorkingHours:

@@ -118,6 +118,8 @@ def guess(data: bytes, *, hint: str | None = None, whole: bool = True) -> tuple[
         return _decoded(data, "utf-8", "strict", whole), "utf-8"
     except UnicodeError:
         pass
+    if _mostly_utf8(data):  # cut or torn somewhere: one character is lost, not all
+        return _decoded(data, "utf-8", "replace", whole), "utf-8"
     found = _likely(data[:4096], _meant(hint))
     return _decoded(data, found, "replace", whole), found
 

@@ -26,6 +26,8 @@ from ingest.mail.wrappers import MOST_WRAPPERS, Budget, opened
 
 _WORTH_MENDING = 2 * 1024 * 1024  #: octets of a message: torn files in larger ones stay torn
 
+_MOST_MENDED = 10  #: containers in one message
+
 #: What a part is that does not say it, by what it stands in (RFC 2046, section 5.1.5).
 _DEFAULTS = {"multipart/digest": "message/rfc822"}
 
@@ -47,7 +49,27 @@ def read_parts(raw: bytes, *, limits: Limits = LIMITS) -> tuple[Part, tuple[str,
             return _as_text(raw), (f"{kind} without parts, read as text",)
         root = _tree(mended, limits)
         warnings = (f"{kind} with a wrong or missing boundary",)
+    root = _with_parts_mended(root, limits)
     return _Opening(limits).opened(root), warnings
+
+
+def _with_parts_mended(root: Part, limits: Limits) -> Part:
+    """Return the tree with the parts of containers that name no boundary, or as text."""
+    left = _MOST_MENDED
+
+    def mended(part: Part) -> Part:
+        nonlocal left
+        if part.children:
+            return replace(part, children=tuple(mended(child) for child in part.children))
+        if not (left and part.content.strip() and part.type.startswith("multipart/")):
+            return part
+        left -= 1
+        whole = _with_boundary(b"\n\n" + part.content, part.type)
+        found = _tree(whole, limits) if whole else None
+        return found if found and found.children else replace(part, type="text/plain")
+
+    known = (part.type.startswith("multipart/") and not part.children for part in root.walk())
+    return mended(root) if any(known) else root
 
 
 class _Opening:
@@ -156,6 +178,9 @@ def _of_fast(node: fast.PyLazyMimePart, raw: _Octets, within: str = "") -> Part:
     if _is_spoilt(kind, raw) or _is_spoilt(placed, raw):
         raise _TrySlow
     children = () if node.is_message else node.children
+    lost = within and not children and kind.lstrip()[:10].lower() == "multipart/"
+    if lost and not raw.are_too_many:  # it has no word of what stands in there
+        raise _TrySlow
     content = _of_leaf(node, headers.get("content-transfer-encoding", ""), raw)
     own = kind.partition(";")[0].strip().lower() if children else ""
     return _part(

@@ -10,6 +10,7 @@ from ingest.mail.charsets import decode, guess
 
 _OPENING = re.compile(r"=\?([A-Za-z0-9][\w.:+-]{0,39})(?:\*[\w-]{0,20})?\?([bBqQ])\?")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
+_PADDING = re.compile(rb"=+")
 _WHOLE = -1  #: the number of a value that is encoded and said in one piece
 _ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
 
@@ -65,8 +66,14 @@ def _octets(encoding: str, text: str) -> bytes:
 
 
 def unbase64(data: bytes) -> bytes:
-    """Return what base64 text holds, whatever stands between its letters or lacks at its end."""
-    letters = _NOT_BASE64.sub(b"", data)
+    """Return what base64 text holds, whatever stands between its letters or lacks at its end.
+
+    Texts that were put together each with its own end are read one by one.
+    """
+    return b"".join(_unpadded(_NOT_BASE64.sub(b"", piece)) for piece in _PADDING.split(data))
+
+
+def _unpadded(letters: bytes) -> bytes:
     if len(letters) % 4 == 1:
         letters = letters[:-1]
     return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))

@@ -20,14 +20,15 @@ def as_written(
 ) -> tuple[Mail, MailAddress | None]:
     """Return the mail as its writer's, and the form that sent it for him, if a form did.
 
-    The rules are those of the mailboxes that hold the mail.
+    The rules are those of the mailboxes that hold the mail. An address of ours that somebody typed
+    into a form makes no colleague of him.
     """
     if not policy.web_forms:
         return mail, None
     boxes = sorted({directory.mailboxes.get(seen.mailbox, "") for seen in sightings})
     rules = [rule for box in boxes for rule in policy.web_forms.get(box, ())]
     person = form_sender(mail, rules) if rules else None
-    if person is None:
+    if person is None or directory.line_of(ContactPoint(PointKind.EMAIL, person.address)):
         return mail, None
     automatic = None if mail.automatic in _OF_FORMS else mail.automatic
     return replace(mail, from_=person, automatic=automatic), mail.from_

@@ -142,7 +142,7 @@ def _behind(
         point = ContactPoint(PointKind.EMAIL, form.address)
         part = correspondent(point, Role.VIA, at, known, name=form.name)
         found.append(_unlinked(part))
-    trusted = direction is Direction.INTERNAL and mail.automatic is None
+    trusted = direction is Direction.INTERNAL and mail.automatic is None and form is None
     for point, name in original_senders(mail):
         part = correspondent(point, Role.FORWARDED, at, known, name=name)
         if part.side is Side.OWN:

@@ -33,8 +33,10 @@ def raw_fields(kept: Delivery, known: tuple[Provider, Account] | None) -> list[t
     found: list[tuple[str, str]] = []
     for name, value in _all(kept):
         bare = name.rpartition(".")[2]
-        hidden = bare in fields or (len(value) >= masking.SHORTEST_VALUE and value in values)
-        found.append((name[:LONGEST], masking.MASK if hidden else value[:LONGEST]))
+        told = (
+            masking.MASK if bare in fields else masking.masked_body(value.encode(), fields, values)
+        )
+        found.append((name[:LONGEST], told[:LONGEST]))
         if len(found) >= MOST_FIELDS:
             break
     return found

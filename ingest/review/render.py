@@ -171,6 +171,13 @@ class Times:
         """Return date and time to the second, with the zone's name."""
         return f"{moment.astimezone(self.zone):%d %b %Y, %H:%M:%S %Z}"
 
+    def full_of(self, written: str) -> str:
+        """Return a moment that was stored as text as `full` does; another text as it is."""
+        try:
+            return self.full(datetime.fromisoformat(written))
+        except ValueError:
+            return written
+
     def second(self, moment: datetime | str | None) -> str:
         """Return the time of day to the second; "" for no moment."""
         if moment is None:

@@ -118,6 +118,107 @@ ENDS: Mapping[str, str] = {
     "ignored": _("ignored"),
     "parked": _("parked"),
 }
+#: What a report of a call says, as the view of a test event lists it.
+EVENT_FIELDS: Mapping[str, str] = {
+    "call_keys": _("The call's id"),
+    "stage": _("What happened"),
+    "occurred_at": _("When"),
+    "direction": _("Direction"),
+    "caller": _("Caller"),
+    "callee": _("Called number"),
+    "line": _("Our line"),
+    "withheld": _("Number withheld"),
+    "agent": _("Telephone or employee"),
+    "leg": _("Id of this telephone's part"),
+    "outcome": _("Outcome"),
+    "started_at": _("Began"),
+    "answered_at": _("Answered"),
+    "ended_at": _("Ended"),
+    "duration_s": _("Seconds in all"),
+    "talk_s": _("Seconds of talk"),
+    "recording_url": _("Address of the recording"),
+    "recording_id": _("Id of the recording"),
+    "recording_ready": _("The recording is ready"),
+    "forwarded_to": _("Forwarded to"),
+    "queue": _("Queue"),
+    "transfer": _("Transfer"),
+    "side": _("Whose telephone"),
+    "leg_counts": _("The call lasts as long as this part"),
+}
+#: Values of those fields that are words of ours.
+EVENT_VALUES: Mapping[str, Mapping[str, str]] = {
+    "stage": CALL_STAGES,
+    "direction": DIRECTIONS,
+    "outcome": OUTCOMES,
+    "side": {"ours": _("ours"), "theirs": _("theirs")},
+    **dict.fromkeys(("withheld", "recording_ready", "leg_counts"), {"True": _("yes")}),
+}
+#: What the public door counts of a source.
+DOOR: Mapping[str, str] = {
+    "accepted": _("Accepted"),
+    "repeated": _("Repeated"),
+    "changed": _("Changed"),
+    "rejected": _("Rejected"),
+    "handshakes": _("Checks of the set-up"),
+    "asked": _("Asked us who is calling"),
+    "named": _("Answered with a name"),
+    "overloaded": _("Sent away, too many"),
+    "failed": _("Sent away, not stored"),
+}
+#: Of those, what is shown also while it is 0.
+DOOR_ALWAYS = ("accepted", "repeated", "changed", "rejected", "handshakes")
+RECORDINGS: Mapping[str, str] = {
+    "expected": _("Recordings announced"),
+    "wanted": _("Recordings to be fetched"),
+    "kept": _("Recordings kept"),
+    "failed": _("Recordings given up"),
+    "expired": _("Recordings deleted by policy"),
+}
+#: Settings of a source that have a field of their own in its form.
+SETTINGS: Mapping[str, str] = {
+    "own_numbers": _("Own numbers"),
+    "unsigned_from": _("Networks that may send unsigned"),
+}
+#: What runs for a source beside the public door.
+PARTS: Mapping[str, str] = {
+    "stream": _("Connection to the telephone system"),
+    "listening": _("Connection from the telephone system"),
+    "history": _("Call history at the provider"),
+    "subscription": _("Registration for its reports"),
+    "folder": _("Folder of call files"),
+    "record-folder": _("Folder of call lists"),
+    "file:cdr": _("File of finished calls"),
+    "file:cel": _("File of call events"),
+}
+#: How each of them is: the word of the chip, and its tone. Files and folders share theirs.
+PART_STATES: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "connection": {
+        "connected": (_("connected"), "ok"),
+        "connecting": (_("connecting"), "info"),
+        "away": (_("not connected"), "alert"),
+        "refused": (_("refused"), "alert"),
+    },
+    "history": {
+        "waiting": (_("in order"), "ok"),
+        "asking": (_("being asked"), "info"),
+        "away": (_("not reached"), "warn"),
+        "refused": (_("refused"), "alert"),
+        "asked to wait": (_("asked us to wait"), "warn"),
+    },
+    "subscription": {
+        "subscribed": (_("registered"), "ok"),
+        "asking": (_("registering"), "info"),
+        "away": (_("not reached"), "warn"),
+        "refused": (_("refused"), "alert"),
+    },
+    "file": {
+        "following": (_("read as it grows"), "ok"),
+        "watching": (_("watched"), "ok"),
+        "waiting": (_("stuck"), "warn"),
+        "missing": (_("not there"), "alert"),
+        "unreadable": (_("cannot be read"), "alert"),
+    },
+}
 #: What a person may decide: the word of the button, of the heading, and what it means.
 DECISIONS: Mapping[str, tuple[str, str, str]] = {
     "link": (

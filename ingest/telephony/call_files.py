@@ -95,7 +95,8 @@ def understood(
         except IgnoredDelivery as ignored:
             left_out[str(ignored)] += 1
             continue
-        kept.setdefault(one.key, one)
+        if kept.setdefault(one.key, one) is not one:
+            left_out["the row says the same as another"] += 1
     return CallFile(
         name=name, profile=chosen, sim=ours, rows=tuple(kept.values()), left_out=dict(left_out)
     )

@@ -70,6 +70,7 @@ def fold(reports: Iterable[Report]) -> Call:
     agents = [fact for fact in facts if agent_of(fact) not in (None, far_side)]
     who_told = [fact for fact in told if agent_of(fact) not in (None, far_side)]
     answered_at = _answered_at(facts, moments, outcome)
+    recordings = _latest_recording(facts)
     call = Call(
         keys=tuple(sorted({key for fact in facts for key in fact.event.call_keys})),
         direction=direction,
@@ -88,8 +89,8 @@ def fold(reports: Iterable[Report]) -> Call:
         rang=in_order(agents),
         talked=talked(who_told if answered else agents, direction, outcome),
         legs=legs_of(agents),
-        recording_url=_first(_latest_recording(facts), lambda event: event.recording_url),
-        recording_id=_first(_latest_recording(facts), lambda event: event.recording_id),
+        recording_url=_first(recordings, lambda event: event.recording_url),
+        recording_id=_first(recordings, lambda event: event.recording_id),
         recording_ready=any(fact.event.recording_ready for fact in facts),
         forwarded_to=_first(spoken, lambda event: event.forwarded_to),
         queue=_first(spoken, lambda event: event.queue),
@@ -160,12 +161,16 @@ def _by_authority(facts: Sequence[Fact], direction: Direction | None) -> list[Fa
 
 
 def _first(facts: Iterable[Fact], field: Callable[[CallEvent], Value | None]) -> Value | None:
-    return next((value for fact in facts if (value := field(fact.event)) is not None), None)
+    for fact in facts:
+        value = field(fact.event)
+        if value is not None:
+            return value
+    return None
 
 
 def _latest_recording(facts: Sequence[Fact]) -> list[Fact]:
-    ready_last = sorted(facts, key=lambda fact: fact.event.recording_ready)
-    return list(reversed(ready_last))
+    named = [fact for fact in facts if fact.event.recording_url or fact.event.recording_id]
+    return sorted(named, key=lambda fact: fact.event.recording_ready)[::-1]
 
 
 def _state(facts: Sequence[Fact]) -> CallState:

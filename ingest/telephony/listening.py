@@ -76,8 +76,8 @@ class Listening:
         while not self._desk.stop.is_set():
             try:
                 await self._listen(place)
-            except OSError as error:
-                because = f"listen: {place.host}:{place.port}: {error.strerror or error}"
+            except (OSError, UnicodeError) as error:  # the last: a name that is none
+                because = f"listen: {place.host}:{place.port}: {getattr(error, 'strerror', error)}"
                 await self._become("refused", because)
                 await self._desk.wait(self._limits.bind_s)
 

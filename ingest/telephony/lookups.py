@@ -52,6 +52,7 @@ class _Known:
     company: Company
     register: Register
     number: int  #: of the last note that is in it
+    unpacked: int  #: points that people decided about: beside the packed ones from the load on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +84,13 @@ class Lookups:
         known = self._known
         if known is None:
             return None
+        called = _point(asked.line, account.region, account)
+        line = known.company.directory.line_of(called)
+        # Numbers are dialled from where the line is, for the answer as for the touch.
+        region = line.region if line is not None and line.region != "ZZ" else account.region
         return who(
-            _point(asked.number, account),
-            called=_point(asked.line, account),
+            _point(asked.number, region, account),
+            called=called,
             at=at,
             source=str(account.config.get("extensions_of") or account.source),
             company=known.company,
@@ -130,8 +135,10 @@ class Lookups:
 
     def _read(self) -> _Known | _News | None:
         known = self._known
-        if known is None or known.register.recent > self._limits.most_recent:
-            return self._load(pause_s=0.0 if known is None else self._limits.pause_s)
+        if known is None:
+            return self._load(pause_s=0.0)
+        if known.register.recent - known.unpacked > self._limits.most_recent:
+            return self._load(pause_s=self._limits.pause_s)
         with self._database.read() as connection:
             if noting.newest(connection) == known.number:
                 return None
@@ -175,7 +182,7 @@ class Lookups:
             packed_mib=round(register.packed_bytes / 2**20, 1),
             took_s=round(time.perf_counter() - began, 2),
         )
-        return _Known(company, register, number)
+        return _Known(company, register, number, register.recent)
 
     def _slice(
         self, read: Callable[[Connection, Any, int], Any], after: Any, pause_s: float
@@ -191,9 +198,10 @@ class Lookups:
         if isinstance(read, _Known):
             self._known = read
         elif read is not None and self._known is not None:
-            self._known.register.update(read.points, read.clients)
-            company = read.company or self._known.company
-            self._known = _Known(company, self._known.register, read.number)
+            known = self._known
+            known.register.update(read.points, read.clients)
+            company = read.company or known.company
+            self._known = _Known(company, known.register, read.number, known.unpacked)
 
     def _say_away(self, error: Exception | None) -> None:
         away = error is not None
@@ -242,5 +250,5 @@ def _company(connection: Connection) -> Company:
     return company_of(load_directory(connection), duty)
 
 
-def _point(number: str | None, account: Account) -> ContactPoint | None:
-    return to_point(number, account.region, account.source) if number else None
+def _point(number: str | None, region: str, account: Account) -> ContactPoint | None:
+    return to_point(number, region, account.source) if number else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from ingest.domain.calls import CallEvent, CallStage, Outcome, Report
@@ -22,6 +23,7 @@ ON_THE_WAY = timedelta(seconds=10)
 
 _TIMES = ("occurred_at", "started_at", "answered_at", "ended_at")
 _LENGTHS = ("duration_s", "talk_s")
+_times_of, _lengths_of = attrgetter(*_TIMES), attrgetter(*_LENGTHS)
 
 SAYS_NO_TIME = frozenset({CallStage.RECORDING, CallStage.TIED, CallStage.STALE})
 
@@ -79,6 +81,8 @@ def facts_of(reports: Iterable[Report]) -> list[Fact]:
         if known is None or report.received_at < known:
             earliest[report.event] = report.received_at
     facts = [_fact(event, received_at) for event, received_at in earliest.items()]
+    if len(facts) == 1:
+        return facts
     if len({_when(fact) for fact in facts}) < len(facts):  # spelling events out is dear
         facts.sort(key=lambda fact: repr(fact.event))
     return sorted(facts, key=_when)
@@ -95,6 +99,8 @@ def moments_of(facts: Sequence[Fact]) -> Moments:
     for fact in telling:
         groups.setdefault(fact.event.call_keys[0], []).append(fact)
     each = [_moments_of_one(group) for group in groups.values()]
+    if len(each) == 1 and not any(fact.event.leg_counts for fact in facts):
+        return each[0]
     first = min(each, key=lambda found: (found.started_at, not found.start_known))
     answered_at = min((one.answered_at for one in each if one.answered_at), default=None)
     told = [one.ended_at for one in each if one.ended_at]
@@ -141,23 +147,23 @@ def _when(fact: Fact) -> tuple[datetime, datetime]:
 def _fact(event: CallEvent, received_at: datetime) -> Fact:
     received_at = received_at.astimezone(UTC)
     bound = received_at + DOUBTED_AFTER
-    stated = {name: getattr(event, name) for name in _TIMES}
-    cleaned: dict[str, Any] = {name: _believed(at, bound) for name, at in stated.items()}
-    cleaned |= {name: _as_float(getattr(event, name)) for name in _LENGTHS}
-    changes = {name: value for name, value in cleaned.items() if value is not getattr(event, name)}
+    changes: dict[str, Any] = {}
+    doubted = False
+    for name, at in zip(_TIMES, _times_of(event), strict=True):
+        if at is None:
+            continue
+        if at > bound:
+            changes[name], doubted = None, True
+        elif at.tzinfo is not UTC:
+            changes[name] = at.astimezone(UTC)
+    for name, length_s in zip(_LENGTHS, _lengths_of(event), strict=True):
+        if length_s is not None and type(length_s) is not float:
+            changes[name] = float(length_s)
     return Fact(
         event=replace(event, **changes) if changes else event,
         received_at=received_at,
-        doubted=any(cleaned[name] is None and at for name, at in stated.items()),
+        doubted=doubted,
     )
-
-
-def _believed(moment: datetime | None, bound: datetime) -> datetime | None:
-    return None if moment is None or moment > bound else moment.astimezone(UTC)
-
-
-def _as_float(length_s: float | None) -> float | None:
-    return None if length_s is None else float(length_s)
 
 
 def _moments_of_one(facts: Sequence[Fact]) -> Moments:
@@ -212,6 +218,12 @@ def _answer(facts: Sequence[Fact]) -> Moment | None:
     answers = [fact for fact in telling if fact.event.stage is CallStage.ANSWERED]
     stated = [fact.event.answered_at for fact in telling]
     stated += [fact.event.occurred_at for fact in answers]
+    told = {fact.event.leg for fact in answers if fact.event.occurred_at}
+    stated += [
+        _answer_by_talk(fact.event)
+        for fact in telling
+        if fact.event.stage is CallStage.LEG_ENDED and fact.event.leg and fact.event.leg not in told
+    ]  # of a call passed on, the first answer may be lost and the second known
     return (
         _earliest(stated, True)
         or _earliest((_answer_by_talk(fact.event) for fact in telling), True)
@@ -240,8 +252,10 @@ def _known_times(facts: Sequence[Fact]) -> list[datetime]:
 
 
 def _earliest(moments: Iterable[datetime | None], stated: bool) -> Moment | None:
-    found = min((moment for moment in moments if moment), default=None, key=_finest_first)
-    return Moment(found, stated) if found else None
+    told = [moment for moment in moments if moment]
+    if not told:
+        return None
+    return Moment(told[0] if len(told) == 1 else min(told, key=_finest_first), stated)
 
 
 def _finest_first(moment: datetime) -> tuple[datetime, bool, datetime]:

@@ -110,16 +110,26 @@ def event_of(row: CallRow, account: Account) -> CallEvent:
 
 
 def call_key(row: CallRow, account: Account) -> str:
-    """Return what tells the call from all others, however its row is written."""
-    direction = row.direction.value if row.direction else "?"
-    sides = "/".join(_normal(text, account) for text in (row.sim, row.caller, row.callee))
-    return f"{row.at:%Y%m%dT%H%M%SZ}/{direction}/{sides}"
+    """Return what tells the call from all others, whatever else is known of it.
+
+    Many operators write whole minutes. A client who reaches us at the second try within a minute
+    made two calls, which only their lengths tell apart.
+    """
+    sides = "/".join(_normal(text, account) for text in (row.caller, row.callee))
+    length = "" if row.at.second else f"/{_length(row)}"
+    return f"{row.at:%Y%m%dT%H%M%SZ}/{sides}{length}"
 
 
 def row_key(row: CallRow, account: Account) -> str:
     """Return what makes a row a repeat of another: what it says, not how it is written."""
+    direction = row.direction.value if row.direction else "?"
+    ours = _normal(row.sim, account)
+    return f"{call_key(row, account)}/{direction}/{ours}/{_length(row)}"
+
+
+def _length(row: CallRow) -> str:
     talk = "?" if row.talk_s is None else f"{row.talk_s:g}"
-    return f"{call_key(row, account)}/{talk}{'!' if row.missed else ''}"
+    return f"{talk}{'!' if row.missed else ''}"
 
 
 def _normal(text: str | None, account: Account) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ingest.domain.calls import Direction
-from ingest.domain.directory import BEGINNING
+from ingest.domain.directory import BEGINNING, PointDecision, PointFacts, PointVerdict
 from ingest.domain.interactions import Participant, Policies, Policy, Role, Side, Status, Touch
 from ingest.domain.mailboxes import WebForm
 from ingest.domain.mails import FormField, Forwarded, Mail, MailAddress
@@ -152,6 +152,30 @@ def test_without_a_rule_of_the_mailbox_a_form_is_read_like_any_mail(knowledge: K
 
 def test_a_bounce_in_a_forms_name_stays_a_machines():
     assert touch(a_form(automatic="bounce"), with_forms(BY_FIELD)).machine
+
+
+def test_a_form_filled_in_with_an_address_of_ours_speaks_for_none_of_us():
+    fields = (FormField(label="E-mail", address=COLLEAGUE),)
+    mail = a_form(form_fields=fields, forwarded=(Forwarded(address=THEIRS),))
+
+    found = touch(mail, with_forms(BY_FIELD))
+
+    assert (found.direction, found.subjects) == (Direction.INBOUND, frozenset())
+    assert [str(part.point) for part in with_role(found, Role.FROM)] == [f"mail:{FORM}"]
+
+
+def test_what_somebody_writes_into_a_form_is_forwarded_by_no_colleague():
+    """A colleague's private address is known to be his; anybody can type it into a form."""
+    fields = (FormField(label="E-mail", address="colleague@free.example"),)
+    mail = a_form(form_fields=fields, forwarded=(Forwarded(address=THEIRS),))
+    knowledge = with_forms(BY_FIELD)
+    judged = PointDecision(id="d", verdict=PointVerdict.EMPLOYEE, at=BEGINNING)
+    own = {"mail:colleague@free.example": PointFacts(decision=judged)}
+
+    found = touch(mail, replace(knowledge, points={**knowledge.points, **own}))
+
+    [original] = with_role(found, Role.FORWARDED)
+    assert (original.client, found.subjects) == (None, frozenset())
 
 
 def test_the_persons_point_is_among_those_that_are_looked_up():

@@ -9,13 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
+from ingest.domain.interactions import Status
 from tests.browsers import ARGUMENTS, CHROMIUM, needs_chromium
+from tests.review.rich import rich
 from tests.review.serving import (
+    AMBIGUOUS,
     ANNA_SIM,
     DUTCH,
     PASSWORD,
@@ -24,6 +28,8 @@ from tests.review.serving import (
     Site,
     add_people,
     company,
+    kept_bytes,
+    office_of,
     serving,
     story,
 )
@@ -51,14 +57,14 @@ def office(tmp_path: Path) -> Company:
     return found
 
 
-async def signed_in(browser: Browser, site: Site, **look: object) -> Page:
+async def signed_in(browser: Browser, site: Site, who: str = "vera", **look: object) -> Page:
     """A page of somebody who just signed in; whatever the page complains of fails the test."""
     context = await browser.new_context(**look)  # type: ignore[arg-type]
     page = await context.new_page()
     page.on("pageerror", lambda error: pytest.fail(str(error)))
     page.on("console", _no_violation)
     await page.goto(site.url)
-    await page.get_by_label("Name").fill("vera")
+    await page.get_by_label("Name").fill(who)
     await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_text("Live", exact=True)).to_be_visible()
@@ -157,51 +163,178 @@ async def test_a_mails_markup_makes_no_request(browser: Browser, office: Company
     office.world.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+def pages_of(office: Company, flag: str, who: str) -> list[tuple[str, str | None]]:
+    """Every page for whom it is made, and the key or button that opens a dialog on it."""
+    touch = {name: f"/interactions/{id_}" for name, id_ in office.touches.items()}
+    unknown = f"/points/{quote('tel:' + UNKNOWN, safe='')}"
+    piet = f"/points/{quote('mail:piet@private.example', safe='')}"
+    if who == "ada":
+        return [
+            ("/sources/new", None),
+            ("/sources/new?provider=mango", None),
+            ("/sources/branch/edit", None),
+            ("/sources/branch/secrets", None),
+            ("/mailboxes/new", None),
+            ("/sources/office", None),
+        ]
+    if who == "boris":
+        return [("/", "?"), ("/interactions", None), ("/clients", None)]
+    return [
+        ("/", "?"),
+        ("/unmatched", None),
+        (unknown, "Link to a client"),
+        (f"{unknown}/link", None),
+        (f"{unknown}/new-client", None),
+        (piet, None),
+        ("/ties", "One call"),
+        ("/interactions", None),
+        ("/interactions?overdue=yes", None),
+        (touch["before"], "Spam"),
+        (touch["letter"], None),
+        (touch["quoting"], None),
+        (touch["bounce"], None),
+        (touch["tied"], "They are two calls"),
+        (touch["doubtful"], None),
+        (f"{touch['quoting']}/attachments/{'a' * 64}", None),
+        ("/clients", None),
+        (f"/clients/{office.clients['chamomile']}", None),
+        (f"/clients/{office.clients['dutch']}", "Link it"),
+        ("/flags", None),
+        (flag, None),
+        ("/decisions", "Undo"),
+        ("/parked", None),
+        ("/parked/calls-0-1", None),
+        ("/sources", None),
+        ("/sources/branch", None),
+        ("/sources/hall", None),
+        ("/sources/branch/coverage", None),
+        ("/sources/branch/coverage/differs", None),
+        ("/nothing", None),
+    ]
+
+
+#: The whole of axe-core once a page; of the other looks what a look can change.
+ALL = "{resultTypes: ['violations'], preload: false}"
+COLOURS = "{resultTypes: ['violations'], preload: false, runOnly: ['color-contrast']}"
+LOOKS: tuple[tuple[int, Literal["light", "dark"], str], ...] = (
+    (360, "light", ALL),
+    (360, "dark", COLOURS),
+    (1280, "dark", COLOURS),
+    (1280, "light", COLOURS),
+)
+
+
+async def wrong_with(page: Page) -> list[str]:
+    """What axe-core finds in any look of what is shown, and what does not fit its width."""
+    await page.evaluate(AXE.read_text())
+    found = []
+    for width, scheme, options in LOOKS:
+        await page.set_viewport_size({"width": width, "height": 740})
+        await page.emulate_media(color_scheme=scheme)
+        result = await page.evaluate(f"axe.run(document, {options})")
+        found += [
+            f"{width} {scheme}: {it['id']}: {it['nodes'][0]['html'][:160]}"
+            for it in result["violations"]
+        ]
+        beyond = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        if beyond > 0:
+            found.append(f"{beyond} px wider than {width}")
+    return found
+
+
+async def opened(page: Page, opener: str) -> None:
+    """Open a dialog by a key or a button."""
+    if len(opener) == 1:
+        await page.keyboard.press(opener)
+    else:
+        await page.get_by_role("button", name=opener).first.click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+
+
+@pytest.mark.parametrize("who", ["vera", "ada", "boris"])
 async def test_every_page_is_accessible_and_fits_a_telephone(
-    browser: Browser, office: Company, tmp_path: Path, scheme: str
+    browser: Browser, office: Company, tmp_path: Path, who: str
 ) -> None:
     if not AXE.exists():
         pytest.skip("axe-core is not vendored")
     story(office)
-    axe, point = AXE.read_text(), f"/points/{quote('tel:' + UNKNOWN, safe='')}"
-    async with serving(office.world, logs=tmp_path) as site:
-        page = await signed_in(
-            browser, site, color_scheme=scheme, viewport={"width": 360, "height": 740}
-        )
+    office.world.links(AMBIGUOUS, office.clients["north"])
+    kept_bytes(tmp_path).close()
+    more = rich(office, tmp_path, office_of(office.world))
+    async with serving(office.world, **more) as site:
+        page = await signed_in(browser, site, who)
         await page.goto(f"{site.url}/flags")
-        flag = await page.locator("a[data-row]").first.get_attribute("href")
+        flag = await page.locator("a[data-row]").first.get_attribute("href") or ""
         found = []
-        for path in (
-            "/",
-            "/unmatched",
-            point,
-            f"{point}/link",
-            f"{point}/new-client",
-            "/interactions",
-            f"/interactions/{office.touches['before']}",
-            f"/interactions/{office.touches['letter']}",
-            "/clients",
-            f"/clients/{office.clients['chamomile']}",
-            "/flags",
-            flag or "",
-            "/decisions",
-            "/parked",
-            "/parked/calls-0-1",
-            "/sources",
-            "/nothing",
-        ):
-            await page.goto(site.url + path)
-            await page.evaluate(axe)
-            result = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-            found += [
-                f"{path}: {it['id']}: {it['nodes'][0]['html'][:160]}" for it in result["violations"]
-            ]
-            beyond = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            if beyond > 0:
-                found.append(f"{path}: {beyond} px wider than 360")
+        for path, opener in pages_of(office, flag, who):
+            await page.goto(site.url + path, wait_until="domcontentloaded")
+            if path == "/sources/branch":
+                await expect(page.locator(".arrival")).to_have_count(2)
+            found += [f"{path}: {it}" for it in await wrong_with(page)]
+            if opener:
+                await opened(page, opener)
+                found += [f"{path}: {opener}: {it}" for it in await wrong_with(page)]
+        if who == "ada":
+            await page.goto(f"{site.url}/mailboxes/new")
+            await page.get_by_label("Address").fill("anna@ours.example")
+            await page.get_by_role("button", name="Go on").click()
+            await expect(page.get_by_role("link", name="Go on to Google")).to_be_focused()
+            found += [f"consent: {it}" for it in await wrong_with(page)]
 
         assert found == []
+    office.world.close()
+
+
+async def test_p_plays_the_recording_and_no_change_elsewhere_stops_it(
+    browser: Browser, office: Company, tmp_path: Path
+) -> None:
+    story(office)
+    more = rich(office, tmp_path, office_of(office.world))
+    async with serving(office.world, **more) as site:
+        page = await signed_in(browser, site)
+        await page.goto(f"{site.url}/interactions/{office.touches['before']}")
+        await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        playing = "const it = document.querySelector('audio'); return !it.paused && it.currentTime"
+
+        await page.keyboard.press("p")
+        await page.wait_for_function(f"() => {{ {playing} > 0.2 }}")
+        office.world.call(UNKNOWN, ANNA_SIM, day(20, 11, 58), talk=1)
+        _tell(site)
+        await expect(page.locator("#nav .count").first).to_be_visible()
+        before = await page.evaluate(f"() => {{ {playing} }}")
+        await page.wait_for_function(f"before => {{ {playing} > before + 0.3 }}", arg=before)
+
+        await page.keyboard.press("p")
+        assert await page.evaluate("document.querySelector('audio').paused")
+    office.world.close()
+
+
+async def test_what_is_unfolded_stays_so_when_something_else_changes(
+    browser: Browser, office: Company, tmp_path: Path
+) -> None:
+    story(office)
+    more = rich(office, tmp_path, office_of(office.world))
+    async with serving(office.world, **more) as site:
+        page = await signed_in(browser, site)
+        await page.goto(f"{site.url}/interactions/{office.touches['quoting']}")
+        await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        quote_ = page.get_by_text("how many boards will it be")
+        await page.get_by_text("Quoted from earlier mails").click()
+        await expect(quote_).to_be_visible()
+
+        # Of another page: only the menu's numbers change. Then of this very page.
+        await page.evaluate("document.querySelector('#live').dataset.mark = 'same'")
+        office.world.call("+79031112233", ANNA_SIM, day(20, 11, 58))
+        async with page.expect_response(lambda it: "/interactions/" in it.url):
+            _tell(site)
+        await expect(page.locator("#nav a[href='/unmatched'] .count")).to_have_text("7")
+        await expect(page.locator("#live[data-mark]")).to_have_count(1)
+        await expect(quote_).to_be_visible()
+
+        office.world.sets_status(office.touches["quoting"], Status.SPAM)
+        _tell(site)
+        await expect(page.locator(".page-head .chip", has_text="Spam")).to_be_visible()
+        await expect(quote_).to_be_visible()
     office.world.close()
 
 

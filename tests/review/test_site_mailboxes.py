@@ -131,6 +131,40 @@ async def test_a_new_consent_keeps_the_mailbox_and_ends_its_pause(desk: Desk) ->
     assert after.config["renewed_at"] == NOW.isoformat()
 
 
+async def test_a_token_is_not_given_to_a_server_of_somebody_else(desk: Desk) -> None:
+    await desk.browser.signs_in("ada")
+    desk.register()
+    await desk.browser.post(
+        "/mailboxes/new", address=ADDRESS, how="password", host="mail.elsewhere.example",
+        password="pw",
+    )  # fmt: skip
+    before = desk.mailbox()
+    assert before is not None
+
+    status, page = await desk.comes_back(state=(await desk.question())["state"], code="c0de")
+
+    assert status == 400
+    assert "is followed at mail.elsewhere.example" in unescape(page)
+    assert desk.mailbox() == before
+    assert desk.secret() == "pw"
+
+
+async def test_a_mailbox_that_had_a_password_signs_in_as_itself_with_its_token(desk: Desk) -> None:
+    await desk.browser.signs_in("ada")
+    desk.register()
+    await desk.browser.post(
+        "/mailboxes/new", address=ADDRESS, how="password", host="imap.gmail.com",
+        login="an alias", password="pw",
+    )  # fmt: skip
+
+    status, _ = await desk.comes_back(state=(await desk.question())["state"], code="c0de")
+
+    found = desk.mailbox()
+    assert status == 303
+    assert found is not None
+    assert (found.login, found.config["auth"]) == (ADDRESS, "xoauth2")
+
+
 async def test_an_answer_counts_once_and_only_in_the_session_that_asked(desk: Desk) -> None:
     ada = desk.browser
     await ada.signs_in("ada")

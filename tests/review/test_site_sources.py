@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import AsyncIterator
@@ -14,8 +15,8 @@ import pytest
 from aiohttp import ClientSession, CookieJar
 
 from ingest import readers
-from ingest.domain.deliveries import Account, NewDelivery
-from ingest.review.explain import read_fields
+from ingest.domain.deliveries import Account, Delivery, NewDelivery
+from ingest.review.explain import raw_fields, read_fields
 from ingest.telephony.providers import PROVIDERS
 from storage.log_sqlite import SqliteLog
 from storage.sources import load_sources
@@ -230,3 +231,45 @@ def test_a_value_that_no_field_holds_is_told_without_an_origin() -> None:
     }
 
     assert fields == {"caller": "a", "leg": None}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'json={"vpbx_api_key": "k3y-of-ours", "salt": "s4lt-of-ours"}',
+        b"<event><note>s4lt-of-ours</note></event>",
+        b'{"url": "https://x.example/?salt=s4lt-of-ours", "n": ["s4lt-of-ours"]}',
+        b"note=see+s4lt-of-ours+and+vpbx_api_key%3Dk3y-of-ours",
+        b"a line that tells s4lt-of-ours",
+    ],
+)
+def test_a_secret_within_a_longer_value_is_hidden_too(body: bytes) -> None:
+    held = {"vpbx_api_key": "k3y-of-ours", "vpbx_api_salt": "s4lt-of-ours"}
+    known = (PROVIDERS["mango"], Account(source="office", secrets=(held,)))
+    kept = Delivery(
+        log="calls", partition=0, position=1, source="office", key="k", received_at=NOW,
+        head={"query": "back=s4lt-of-ours"}, body=body,
+    )  # fmt: skip
+
+    told = json.dumps(raw_fields(kept, known))
+
+    assert "s4lt-of-ours" not in told
+    assert "k3y-of-ours" not in told
+
+
+async def test_a_setting_that_is_text_and_looks_like_something_else_stays_text(shop: Shop) -> None:
+    ada = shop.browser
+    await ada.signs_in("ada")
+    config = {"box": "101", "lines": ["a"], "rate": 2, "on": "true", "two": "a\nb", "url": "x=y"}
+    lines = "\n".join(f"{name}={json.dumps(value)}" for name, value in config.items())
+    await ada.post("/sources/new", **{**FORM, "own_numbers": "", "more": lines})
+    assert shop.stored("branch").config == config
+    form = await ada.text("/sources/branch/edit")
+    found = re.search(r'<textarea[^>]*name="more"[^>]*>(.*?)</textarea>', form, re.DOTALL)
+    assert found is not None
+    more = html.unescape(found[1])
+    assert "url=x=y" in more
+
+    await ada.post("/sources/branch/edit", zone="UTC", region="RU", more=more)
+
+    assert shop.stored("branch").config == config

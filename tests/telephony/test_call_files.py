@@ -21,7 +21,7 @@ from ingest.telephony import call_files
 from ingest.telephony.call_files import CallFile, text_rows, understood
 from ingest.telephony.columns_of_calls import Column, NoHeading, Profile, guess, sheet_of
 from ingest.telephony.folder import LIMITS
-from ingest.telephony.rows_of_calls import read_row
+from ingest.telephony.rows_of_calls import call_key, read_row
 from ingest.telephony.tables_of_calls import is_workbook
 from ingest.telephony.workbooks import read_workbook
 from tests.properties import examples
@@ -78,6 +78,38 @@ def test_a_torn_row_names_its_line_and_costs_no_other_row() -> None:
         assert len(file.rows) - 1 == len(PLAIN.splitlines()) - 1 + (text is long)
 
 
+def test_two_calls_of_one_minute_are_two_where_only_minutes_are_written() -> None:
+    head, *_ = PLAIN.splitlines()
+    rows = [f"18.11.2026 10:00;Входящий;{SIM};{OTHER};{talk}" for talk in ("0:00", "2:05", "0:00")]
+
+    file = read("\n".join([head, *rows]).encode())
+
+    calls = [call_key(it.call, ACCOUNT) for it in file.rows if it.call]
+    assert len(set(calls)) == len(calls) == 2
+    assert file.left_out == {"the row says the same as another": 1}
+
+
+def test_a_call_whose_length_was_corrected_is_the_same_call_where_seconds_are_written() -> None:
+    one, other = (read(PLAIN.replace("2:05", talk).encode()).rows[0] for talk in ("2:05", "2:06"))
+
+    assert one.key != other.key
+    assert one.call is not None
+    assert other.call is not None
+    assert call_key(one.call, ACCOUNT) == call_key(other.call, ACCOUNT)
+
+
+def test_a_file_imported_again_with_our_number_tells_more_of_the_same_calls() -> None:
+    plain = f"Start time,From,To,Duration\n2026-11-18 10:00:05,{OTHER},{SIM},125\n".encode()
+
+    [before], [after] = read(plain).rows, read(plain, sim=SIM).rows
+
+    assert before.call is not None
+    assert after.call is not None
+    assert (before.call.direction, after.call.direction) == (None, Direction.INBOUND)
+    assert call_key(before.call, ACCOUNT) == call_key(after.call, ACCOUNT)
+    assert before.key != after.key
+
+
 def test_what_is_no_file_of_calls_is_refused_with_what_was_looked_for() -> None:
     for octets in (
         b"a,b,c\n1,2,3\n",
@@ -123,6 +155,10 @@ def test_no_octets_raise_anything_but_the_named_refusal(octets: bytes) -> None:
         (
             "Date|Direction|MSISDN|Phone number|Duration (mm:ss)",
             {"when": 0, "direction": 1, "sim": 2, "other": 3, "duration": 4},
+        ),
+        (
+            "Дата и время|Тип вызова|Собеседник|Время разговора",
+            {"when": 0, "direction": 1, "other": 2, "duration": 3},
         ),
     ],
 )

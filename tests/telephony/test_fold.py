@@ -296,6 +296,47 @@ def test_who_talked_is_ordered_by_the_answers_not_by_the_reports():
     assert call.talked == ("101", "105")
 
 
+def test_an_answer_heard_of_long_after_the_end_tells_that_somebody_talked_and_not_when():
+    call = fold([rings(0), answers(4_000, agent="101"), ends(90, ended_at=at(90))])
+
+    assert call.outcome is Outcome.ANSWERED
+    assert (call.answered_at, call.talk_s) == (None, None)
+
+
+def test_an_answer_heard_of_as_the_call_ends_was_taken_by_then():
+    call = fold([rings(0), answers(91, agent="101"), ends(91, ended_at=at(90))])
+
+    assert (call.answered_at, call.talk_s) == (at(90), 0.0)
+
+
+@pytest.mark.parametrize("held_up", ["101", "102"])
+def test_who_talked_last_is_told_by_the_end_where_an_answer_was_held_up(held_up: str):
+    receipts = {"101": 10, "102": 50, held_up: 4_000}
+    end = ends(95, agent="102", outcome=Outcome.ANSWERED, ended_at=at(90))
+
+    call = fold([*(answers(second, agent=agent) for agent, second in receipts.items()), end])
+
+    assert call.talked == ("101", "102")
+
+
+def test_of_two_ids_tied_that_one_talked_last_which_ended_last():
+    first = ends(900, "k", agent="101", outcome=Outcome.ANSWERED, ended_at=at(40))
+    second = ends(200, "l", agent="102", outcome=Outcome.ANSWERED, ended_at=at(90))
+
+    call = fold([first, second, a_report(CallStage.TIED, 45, "k", "l")])
+
+    assert call.talked == ("101", "102")
+
+
+def test_the_first_answer_of_a_call_passed_on_may_be_told_by_the_length_of_its_talk():
+    first = {"leg": "a", "agent": "101", "outcome": Outcome.ANSWERED, "talk_s": 30.0}
+    second = answers(60, leg="b", agent="102", occurred_at=at(60))
+
+    call = fold([leg_ends(50, occurred_at=at(50), **first), second, ends(90, ended_at=at(90))])
+
+    assert (call.answered_at, call.talk_s) == (at(20), 70.0)
+
+
 def test_the_ringing_of_a_leg_is_no_start_where_the_call_has_its_own():
     call = fold([rings(0), rings(3, leg="a", occurred_at=at(2))])
 
@@ -544,7 +585,8 @@ def test_the_laws_hold_for_reports_that_no_provider_would_send(
     before = fold(reports[:1])
     for count in range(2, len(reports) + 1):
         after = fold(reports[:count])
-        if before.state is CallState.ENDED:
+        if any(report.event.stage is CallStage.ENDED for report in reports[: count - 1]):
+            # Of a call that is over with its last leg one more leg may come to be known.
             assert after.state is CallState.ENDED
         if before.outcome is Outcome.ANSWERED:
             assert after.outcome is Outcome.ANSWERED

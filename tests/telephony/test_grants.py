@@ -20,7 +20,7 @@ from ingest.telephony.desk import part_state_name
 from ingest.telephony.grants import Tokens
 from ingest.telephony.providers import PROVIDERS
 from storage.log import Kept
-from tests.telephony.quick_desk import House, a_desk
+from tests.telephony.quick_desk import NOON, House, a_desk
 
 T2 = PROVIDERS["t2"]
 ACCOUNT = Account(source="sims", secrets=({"refresh_token": "entered-1"},))
@@ -152,3 +152,17 @@ def test_a_token_without_what_renews_it_is_no_token() -> None:
             grant.granted(ACCOUNT, ApiResponse(status=200, body=answer), House().now)
     old = Token(value="a", expires_at=House().now, more={"refresh": "r"})
     assert grant.request(ACCOUNT, old, House().now).headers["Authorization"] == "r"
+
+
+def test_nothing_that_is_printed_shows_a_secret() -> None:
+    request = ApiRequest(
+        url="https://x.example/s3cret",
+        headers={"A": "s3cret"},
+        body=b"s3cret",
+        digest=("u", "s3cret"),
+    )
+    token = Token(value="s3cret", expires_at=NOON, more={"refresh": "s3cret"})
+    account = Account(source="office", secrets=({"api_key": "s3cret"},))
+
+    assert "s3cret" not in repr((account, request, token))
+    assert "office" in repr(account)

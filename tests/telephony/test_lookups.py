@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import MetaData, Text, create_engine, delete, insert
+from structlog.testing import capture_logs
 
 from ingest.domain.answers import Asked
 from ingest.domain.contacts import ContactPoint, PointKind
@@ -19,6 +20,7 @@ from ingest.domain.directory import BEGINNING, LineKind, PointVerdict
 from ingest.telephony.lookups import LookupLimits, Lookups, asks_usually
 from ingest.telephony.providers import PROVIDERS
 from storage import decisions, directory, facts
+from storage import lookups as stored
 from storage.database import Database, sqlite_url
 from storage.schema import migrate
 from storage.tables import directory_changes, holdings
@@ -272,6 +274,21 @@ def test_what_changed_is_packed_when_it_is_much(tmp_path: Path):
     embedded.close()
 
 
+def test_what_people_decided_is_never_packed_and_never_loaded_for_that_alone(tmp_path: Path):
+    embedded = Office(sqlite_url(tmp_path / "main.db"), most_recent=3)
+    client = embedded.client("Acme")
+    for n in range(5):
+        point = ContactPoint(PointKind.PHONE, f"+7916000000{n}")
+        embedded.do(decisions.decide_point, point, PointVerdict.LINK, client=client)
+
+    with capture_logs() as said:
+        for _ in range(3):
+            assert embedded.asked("+79160000001") == ("Acme", None)
+
+    assert [it["event"] for it in said] == ["lookup.loaded"]
+    embedded.close()
+
+
 def test_slices_lose_nothing_at_their_ends(tmp_path: Path):
     embedded = Office(sqlite_url(tmp_path / "main.db"), slice_rows=2)
     anna, boris = embedded.employee("anna", "101"), embedded.employee("boris", "102")
@@ -284,6 +301,48 @@ def test_slices_lose_nothing_at_their_ends(tmp_path: Path):
         assert embedded.told(f"+7916000000{n}") == (f"C{n}", "102")
         assert embedded.told(f"+7916000000{n}", at=day(9)) == (f"C{n}", "101")
     embedded.close()
+
+
+def test_numbers_are_found_whatever_the_databases_order_of_letters():
+    """Servers made with a language sort ";" before ":", and PostgreSQL's image is one of them."""
+    order = {sign: chr(place) for place, sign in enumerate("_-,;:!?/.+@")}
+
+    def compare(one: str, other: str) -> int:
+        keys = ["".join(order.get(letter, letter) for letter in text) for text in (one, other)]
+        return (keys[0] > keys[1]) - (keys[0] < keys[1])
+
+    table = holdings.to_metadata(MetaData())
+    table.c.point.type = Text(collation="en_US")
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        connection.connection.dbapi_connection.create_collation("en_US", compare)
+        table.create(connection)
+        points = [f"{kind}{CALLER}" for kind in ("mail:", "tel:", "xmpp:")]
+        common = {"client_id": "c", "from_at": NOW, "recorded_at": NOW, "recorded_by": "test"}
+        rows = [{**common, "id": point, "point": point} for point in points]
+        connection.execute(insert(table), rows)
+
+        found, last = stored.holdings_after(connection, ("", ""), 10)
+
+        assert [row[0] for row in found] == [f"tel:{CALLER}"]
+        assert stored.holdings_after(connection, last, 10)[0] == []
+
+
+def test_a_national_number_is_read_in_the_region_of_the_line_that_was_called(embedded: Office):
+    """As the touch reads it: the name of another country's client would be told otherwise."""
+    embedded.client("Berlin", "+49301234567")
+    embedded.client("Utrecht", "+31301234567")
+    line = ContactPoint(PointKind.PHONE, "+493099900000")
+    embedded.do(directory.add_line, kind=LineKind.DID, point=line, region="DE")
+    embedded.index.refresh()
+
+    def name(called: str | None) -> str | None:
+        account = Account(source="office", region="NL")
+        found = embedded.index.answer(Asked(number="0301234567", line=called), account, NOW)
+        return found.client_name if found else None
+
+    assert name("+493099900000") == "Berlin"
+    assert name(None) == "Utrecht"
 
 
 def test_a_source_may_ask_for_the_extensions_of_another(embedded: Office):

@@ -24,6 +24,7 @@ from ingest.telephony.endpoints import Endpoint, endpoint_of, settings_problem
 from ingest.telephony.protocols.framing import MAX_MESSAGE, Frames, TooLong
 from ingest.telephony.providers import PROVIDERS
 from ingest.telephony.stream_state import GAPS, StreamState, recalled
+from ingest.telephony.stream_wire import Lost, open_wire
 from ingest.telephony.streams import StreamLimits, listen, wanted
 from tests.imap_servers import make_certificate
 from tests.properties import examples
@@ -529,3 +530,9 @@ def test_a_body_of_announced_length_comes_when_it_is_all_there():
     assert frames.take(4) == b"abcd"
     with pytest.raises(TooLong):
         frames.take(MAX_MESSAGE + 1)
+
+
+@pytest.mark.parametrize("host", ["pbx..example.org", f"{'x' * 70}.example.org"])
+async def test_a_name_that_cannot_be_one_is_said_like_any_other_trouble(host: str):
+    with pytest.raises(Lost, match="is no name of a host"):
+        await open_wire(Endpoint(host=host, port=5038), 2.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -25,9 +26,13 @@ E = TypeVar("E", bound=StrEnum)
 
 async def listing(visit: Visit) -> web.Response:
     """Show the touches that pass the filter."""
-    wanted, after = filter_of(visit), visit.asked("after", 500) or None
+    asked, after = filter_of(visit), visit.asked("after", 500) or None
+    overdue = visit.asked("overdue") == "yes"
 
     def ask(connection: Connection, viewer: Viewer) -> dict[str, Any]:
+        wanted = asked
+        if overdue:  # by the company's hours, which are asked for when it is read
+            wanted = replace(asked, overdue=reads.overdue_spans(connection, visit.now))
         client = (
             reads.client(connection, viewer, wanted.client, now=visit.now)
             if wanted.client
@@ -44,7 +49,8 @@ async def listing(visit: Visit) -> web.Response:
         "interactions.html",
         area="interactions",
         asked=visit.asked,
-        filtered=wanted != InteractionFilter(),
+        filtered=overdue or asked != InteractionFilter(),
+        overdue=overdue,
         **await visit.read(ask),
     )
 

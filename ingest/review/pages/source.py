@@ -20,6 +20,7 @@ from ingest.domain.deliveries import Delivery
 from ingest.domain.people import Viewer
 from ingest.local import Refused
 from ingest.review import show
+from ingest.review.connections import parts_of
 from ingest.review.explain import Field, raw_fields, read_fields
 from ingest.review.pages.parked import kept_of
 from ingest.review.web import NotFound, Visit, redirect
@@ -71,7 +72,7 @@ async def detail(visit: Visit) -> web.Response:
         told=told,
         provider=PROVIDERS.get(known["it"].provider),
         counters=door.get("sources", {}).get(name, {}),
-        parts=parts,
+        parts=parts_of(parts),
         since=visit.now.isoformat(),
         said=visit.asked("said"),
         **known,
@@ -290,7 +291,11 @@ def _of_stored(told: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """Return a value as a line of the form that is read as this very value."""
+    plain = isinstance(value, str) and value == value.strip() and len(value.splitlines()) < 2
+    if plain and accounts.parse_config([f"it={value}"]) == {"it": value}:
+        return str(value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 #: What the command's errors call an option is a field here.

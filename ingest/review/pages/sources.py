@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from ingest.domain.people import Viewer
 from ingest.review import show
+from ingest.review.connections import parts_of
 from ingest.review.context import Context
 from ingest.review.metrics import Lag, lags
 from ingest.review.web import Visit
@@ -36,6 +37,7 @@ async def page(visit: Visit) -> web.Response:
     trouble = await asyncio.to_thread(visit.context.trouble)
     states = await asyncio.to_thread(visit.context.mailboxes)
     silences = await asyncio.to_thread(visit.context.silences)
+    running = await asyncio.to_thread(visit.context.every_companion)
     behind = await asyncio.to_thread(_behind, visit.context, visit.now)
     return await show.page(
         visit,
@@ -47,6 +49,8 @@ async def page(visit: Visit) -> web.Response:
         states=states,
         behind=behind,
         silences=silences,
+        parts={name: parts_of(found) for name, found in running.items()},
+        said=visit.asked("said"),
         **await visit.read(ask),
     )
 

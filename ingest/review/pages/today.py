@@ -22,6 +22,7 @@ COUNTERS = {
     "flags_open": (_("Open flags"), "/flags", True),
     "unmatched": (_("Unmatched contacts"), "/unmatched", False),
     "callback_due": (_("To call back"), None, False),
+    "overdue": (_("Replies overdue"), "/interactions?overdue=yes", True),
     "awaiting_reply": (_("Mails awaiting reply"), None, False),
     "needs_comment": (_("Calls without a comment"), None, False),
     "not_reached": (_("Not reached"), None, False),

@@ -21,7 +21,8 @@ function lookAgain() {
     waiting = null;
     // What a person is reading or writing right now is not pulled away.
     const writing = isTyping(document.activeElement) && document.activeElement.closest("#live");
-    if (dialog()?.open || writing) {
+    const hearing = [...document.querySelectorAll("#live audio")].some((it) => !it.paused);
+    if (dialog()?.open || writing || hearing) {
       pendingLook = true;
       return;
     }
@@ -59,20 +60,69 @@ function follow() {
   window.addEventListener("pagehide", () => events.close(), { once: true });
 }
 
-// The row at hand stays at hand when the list is drawn anew.
-let heldRow = null;
+// Most changes are of other pages. What is drawn as it was before is left alone: a recording goes on
+// playing, what was unfolded stays so, and nobody's place in the page is lost.
+let drawn = document.getElementById("live")?.innerHTML;
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (event.target.id !== "live") return;
+  if (event.target.id !== "live" || event.detail.xhr.status >= 400) return;
+  const page = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html");
+  const fresh = page.getElementById("live")?.innerHTML;
+  if (fresh === undefined) return;
+  if (fresh === drawn) {
+    event.detail.shouldSwap = false;
+    const counts = page.getElementById("nav");
+    const now = document.getElementById("nav");
+    // The menu itself is untouched, too, unless a number in it changed.
+    if (counts && now && !now.contains(document.activeElement)) now.replaceWith(counts);
+  }
+  drawn = fresh;
+});
+
+// The row at hand stays at hand when the list is drawn anew, and what is unfolded stays unfolded.
+let heldRow = null;
+let unfolded = [];
+let heard = new Map();
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.target.id !== "live" || !event.detail.shouldSwap) return;
   heldRow = event.target.contains(document.activeElement)
     ? (document.activeElement.dataset.row ?? null)
     : null;
+  unfolded = [...event.target.querySelectorAll("details")].map((it) => it.open);
+  heard = new Map(
+    [...event.target.querySelectorAll("audio")].map((it) => [it.getAttribute("src"), it.currentTime]),
+  );
 });
-document.addEventListener("htmx:afterSettle", () => {
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target.id !== "live") return;
+  document.querySelectorAll("#live details").forEach((it, at) => {
+    it.open = unfolded[at] ?? it.open;
+  });
+  document.querySelectorAll("#live audio").forEach((it) => {
+    const at = heard.get(it.getAttribute("src"));
+    if (at) it.currentTime = at;
+  });
   if (heldRow === null) return;
   const row = document.querySelector(`[data-row="${CSS.escape(heldRow)}"]`);
   heldRow = null;
   row?.focus({ preventScroll: true });
 });
+
+// A part that asks for itself again and again is drawn anew only when its answer is another one,
+// and asks for nothing while nobody looks.
+const lastAnswers = new WeakMap();
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (document.hidden && "polls" in event.detail.target.dataset) event.preventDefault();
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (!event.target.dataset || !("polls" in event.target.dataset)) return;
+  const answer = event.detail.xhr.responseText;
+  if (lastAnswers.get(event.target) === answer) event.detail.shouldSwap = false;
+  lastAnswers.set(event.target, answer);
+});
+
+for (const end of ["pause", "ended"]) {
+  document.addEventListener(end, () => pendingLook && lookAgain(), true);
+}
 
 // Dialog ----------------------------------------------------------------------------------------
 
@@ -181,7 +231,10 @@ function press(key) {
     [...document.querySelectorAll(wanted)].find((it) => key === "u" || !it.closest("li.item")) ??
     document.querySelector(`[data-hotkey-else="${CSS.escape(key)}"]`);
   if (!found) return false;
-  if (isTyping(found)) found.focus();
+  if (found instanceof HTMLMediaElement) {
+    if (found.paused) found.play();
+    else found.pause();
+  } else if (isTyping(found)) found.focus();
   else found.click();
   return true;
 }
@@ -197,7 +250,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "j") step(1);
   else if (event.key === "k") step(-1);
   else if (event.key === "?") help();
-  else if (!("/nwxeuh".includes(event.key) && press(event.key))) return;
+  else if (!("/nwxeup".includes(event.key) && press(event.key))) return;
   event.preventDefault();
 });
 
