@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ from storage.owner import AlreadyOwned, DatabaseOwnership
 log = structlog.get_logger()
 
 WAIT_FOR_MAIN_S = 60.0
+LEFT_S = 3.0  #: after everything is let go of, for threads that wait for somebody else
 OWNED_S = 1.0  #: between looks whether PostgreSQL still knows who owns it
 
 
@@ -191,18 +193,30 @@ def serve(settings: Settings, part: str = "all", parent: int | None = None) -> i
     Raises AlreadyOwned, naming the other process.
     """
     logs.configure(settings.log_level, settings.log_format)
-    if part != "all":
-        return run(_serve_part(settings, part, parent))
-    with own_service(settings):
-        return run(_serve_part(settings, part, parent))
+    with contextlib.nullcontext() if part != "all" else own_service(settings):
+        late = threading.Timer(LEFT_S, _leave)
+        late.daemon = True
+        try:
+            return run(_serve_part(settings, part, parent, late))
+        finally:
+            late.cancel()
 
 
-async def _serve_part(settings: Settings, part: str, parent: int | None) -> int:
+def _leave() -> None:
+    """End the process: a thread of it still asks a server that does not answer."""
+    log.warning("service.left", seconds=LEFT_S)
+    os._exit(0)
+
+
+async def _serve_part(
+    settings: Settings, part: str, parent: int | None, late: threading.Timer
+) -> int:
     running = {"all": running_all, "edges": running_edges, "core": running_core}[part]
     async with running(settings):
         log.info("service.started", part=part, pid=os.getpid())
         await until_stopped(parent)
     log.info("service.stopped", part=part)
+    late.start()  # all is durable and closed; the loop now waits for its threads
     return 0
 
 

@@ -33,13 +33,17 @@ def raw_fields(kept: Delivery, known: tuple[Provider, Account] | None) -> list[t
     found: list[tuple[str, str]] = []
     for name, value in _all(kept):
         bare = name.rpartition(".")[2]
-        told = (
-            masking.MASK if bare in fields else masking.masked_body(value.encode(), fields, values)
-        )
-        found.append((name[:LONGEST], told[:LONGEST]))
+        octets = _octets(value)
+        told = masking.MASK if bare in fields else masking.masked_body(octets, fields, values)
+        found.append((_octets(name).decode()[:LONGEST], told[:LONGEST]))
         if len(found) >= MOST_FIELDS:
             break
     return found
+
+
+def _octets(text: str) -> bytes:
+    """Return a text that can be sent: JSON may hold halves of pairs, which no encoding knows."""
+    return text.encode("utf-8", "replace")
 
 
 def read_fields(event: Mapping[str, Any], raw: Sequence[tuple[str, str]]) -> list[Field]:

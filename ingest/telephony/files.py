@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from ingest.domain.deliveries import Account, Kind, Provider
+from ingest.domain.deliveries import Account, Kind, Provider, UnreadableDelivery
 from ingest.domain.records import Record, whole_file
 from ingest.keeper import KeepFailed
 from ingest.telephony.desk import SourceDesk, new_delivery, part_state_name
@@ -89,7 +89,13 @@ class _Followed:
     async def _keep(self, found: Look, known: Cursor | None) -> bool:
         """Make records and cursor durable together; return whether something was read."""
         desk = self.desk
-        records, taken = desk.provider.files(self.holds, found.octets, found.final, desk.account)
+        try:
+            records, taken = desk.provider.files(
+                self.holds, found.octets, found.final, desk.account
+            )
+        except UnreadableDelivery as error:
+            await self._become("unreadable", f"{self.path} cannot be read: {error}")
+            return False
         cursor = replace(found.cursor, offset=found.cursor.offset + taken)
         if found.begun_anew:
             log.warning("file.begun_anew", source=desk.source, file=self.holds)

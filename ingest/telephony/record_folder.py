@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from ingest.domain.deliveries import Account, Kind, Provider, Receipt
+from ingest.domain.deliveries import Account, Kind, Provider, Receipt, UnreadableDelivery
 from ingest.domain.records import Record
 from ingest.keeper import KeepFailed
 from ingest.telephony.desk import SourceDesk, new_delivery, part_state_name
@@ -82,6 +82,10 @@ async def take(desk: SourceDesk, path: Path) -> None:
         records, _ = await asyncio.to_thread(cut, path.name, octets, True, desk.account)
     except OSError:
         raise
+    except UnreadableDelivery as error:
+        await asyncio.to_thread(move_aside, path, "failed", f"{error}\n")
+        log.warning("record_file.failed", source=desk.source, because=str(error)[:300])
+        return
     except Exception as error:  # a fault of ours: the file waits for a reader that can
         log.exception("record_file.failed", source=desk.source)
         told = f"cutting it failed: {type(error).__name__}\n"

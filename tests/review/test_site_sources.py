@@ -202,6 +202,16 @@ async def test_what_cannot_be_read_says_why_beside_its_bytes(shop: Shop) -> None
     assert "<dt>json</dt>" in told
 
 
+async def test_what_no_page_can_hold_is_shown_all_the_same(shop: Shop) -> None:
+    await shop.browser.signs_in("vera")
+
+    shop.arrives("mango", b'json={"k\\ud800": "v\\ud800<b>"}', key="one", path="/events/call")
+    told = await shop.latest()
+
+    assert "<dt>json.k?</dt>" in told
+    assert "v?&lt;b&gt;" in told
+
+
 async def test_a_refused_request_is_seen_too(shop: Shop) -> None:
     await shop.browser.signs_in("vera")
     shop.door["sources"] = {

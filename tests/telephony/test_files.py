@@ -6,7 +6,8 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,25 @@ async def test_a_missing_file_is_said_and_read_once_it_is_there(tmp_path: Path):
     assert seen == [f"there is no file {path}"]
     assert bodies(house) == [row(1)]
     assert house.memory[STATE]["state"] == "following"
+
+
+async def test_a_file_that_its_provider_cannot_cut_is_said_and_others_are_read(tmp_path: Path):
+    house, path, other = House(), tmp_path / "cdr.csv", tmp_path / "cel.csv"
+    for each in (path, other):
+        each.write_bytes(rows(1))
+
+    def cut(holds: str, octets: bytes, final: bool, account: Account) -> Any:
+        if holds == "cdr":
+            raise UnreadableDelivery("its heading is torn")
+        return ASTERISK.files(holds, octets, final, account)
+
+    account = Account(source="pbx", config={"cdr_file": str(path), "cel_file": str(other)})
+    house.ends = house.now + timedelta(seconds=5)
+    async with asyncio.timeout(10):
+        await follow_files(a_desk(replace(ASTERISK, files=cut), account, house))
+
+    assert bodies(house) == [row(1)]
+    assert house.memory[STATE]["because"].endswith("its heading is torn")
 
 
 async def test_a_pipe_is_refused_and_does_not_hold_the_service_up(tmp_path: Path):

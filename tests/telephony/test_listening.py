@@ -191,6 +191,12 @@ async def test_a_place_that_is_taken_is_told() -> None:
             assert place in second.house.memory[STATE]["because"]
 
 
+async def test_a_place_whose_name_cannot_be_one_is_told() -> None:
+    async with an_ear(replace(ACCOUNT, config={"listen": "pbx..example.org:5015"})) as ear:
+        assert ear.house.memory[STATE]["state"] == "refused"
+        assert ear.house.memory[STATE]["because"].startswith("listen: pbx..example.org:5015: ")
+
+
 def test_only_a_provider_that_dials_is_listened_for() -> None:
     assert wanted(THREECX, ACCOUNT)
     assert not wanted(THREECX, replace(ACCOUNT, config={}))

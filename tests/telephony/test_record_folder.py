@@ -116,6 +116,18 @@ async def test_a_file_that_cannot_be_read_does_not_hold_up_those_behind_it(tmp_p
     assert house.memory[STATE]["because"] == "a-first: [Errno 13] Permission denied"
 
 
+async def test_a_file_whose_heading_is_torn_is_put_aside_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "a-first").write_bytes(b'"cdrRecordType","x\n')
+    (tmp_path / NAME).write_bytes(BODY)
+    house = House()
+
+    await look(tmp_path, house)
+
+    assert len(house.kept) == 2
+    assert "torn" in (tmp_path / "failed" / "a-first.txt").read_text()
+    assert house.memory[STATE]["state"] == "watching"
+
+
 async def test_the_events_of_others_go_on_while_a_large_file_is_cut(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(BODY)
     seen: list[str] = []
