@@ -11,6 +11,7 @@ import contextlib
 import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +31,7 @@ from storage.owner import AlreadyOwned, DatabaseOwnership
 
 log = structlog.get_logger()
 
+THREADS = 32  #: of the loop, for what blocks
 WAIT_FOR_MAIN_S = 60.0
 LEFT_S = 3.0  #: after everything is let go of, for threads that wait for somebody else
 OWNED_S = 1.0  #: between looks whether PostgreSQL still knows who owns it
@@ -211,6 +213,10 @@ def _leave() -> None:
 async def _serve_part(
     settings: Settings, part: str, parent: int | None, late: threading.Timer
 ) -> int:
+    # Names are looked up, databases asked and files read in these: a few that wait for a server
+    # that does not answer must not hold up the pages and the mailboxes.
+    threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="keepline")
+    asyncio.get_running_loop().set_default_executor(threads)
     running = {"all": running_all, "edges": running_edges, "core": running_core}[part]
     async with running(settings):
         log.info("service.started", part=part, pid=os.getpid())

@@ -198,6 +198,13 @@ def renew_mailbox(
     facts.bump(connection, SOURCES_VERSION)
 
 
+def remove_mailbox(connection: Connection, id_: str, *, at: datetime, by: str) -> None:
+    """Retract a mailbox: it is followed no longer, and its id is never used again."""
+    facts.retract(connection, mailboxes, [id_], at=at, by=by, why="removed")
+    facts.raise_version(connection)
+    facts.bump(connection, SOURCES_VERSION)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredApp:
     """The company's own app at a provider of mailboxes."""

@@ -50,6 +50,18 @@ def test_no_source_reads_or_moves_what_is_our_own(
     assert told.startswith(because)
 
 
+def test_no_source_asks_a_database_of_our_own(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    secrets = ({"cdr_url": f"sqlite:///{tmp_path}/data/main.db"},)
+
+    told = problem_of_paths(Account(source="pbx", secrets=secrets), (tmp_path / "data",))
+    other = ({"cdr_url": "sqlite:////var/log/asterisk/master.db"},)
+
+    assert told is not None
+    assert told.startswith("cdr_url: ")
+    assert problem_of_paths(Account(source="pbx", secrets=other), (tmp_path / "data",)) is None
+
+
 def test_other_paths_are_read(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     config = {"cdr_folder": str(tmp_path), "cdr_file": "/var/log/asterisk/Master.csv", "folder": 7}

@@ -12,7 +12,8 @@ from cyclopts import App, Parameter
 from ingest.commands.calling import call, fail, say, settings, table
 
 if TYPE_CHECKING:
-    from ingest.domain.mailboxes import Mailbox
+    from ingest.domain.histories import ApiRequest, ApiResponse
+    from ingest.domain.mailboxes import Grant, Mailbox
     from ingest.secrets import Secrets
     from ingest.settings import Settings
 
@@ -136,7 +137,7 @@ def check_mailbox(address: str, /) -> None:
 async def _opened(chosen: Settings, secrets: Secrets, box: Mailbox) -> Mailbox:
     """Return the mailbox with a token, where it is opened with one. Raises TokenRefused."""
     from ingest.app import now
-    from ingest.asking import ask_grant
+    from ingest.mail.oauth import TokenRefused
     from ingest.mail.tokens import Tokens
     from ingest.opening import log_readers
 
@@ -148,11 +149,15 @@ async def _opened(chosen: Settings, secrets: Secrets, box: Mailbox) -> Mailbox:
         found = {name: log.memory(name) for name in names}
         return {name: value for name, value in found.items() if value is not None}
 
-    async def forget(values: Mapping[str, Any]) -> None:
-        return  # the service remembers tokens; a check only looks
+    async def remember(values: Mapping[str, Any]) -> None:
+        return
+
+    async def ask(grant: Grant, request: ApiRequest) -> ApiResponse:
+        # A token that renews itself once would be burnt by a check that forgets the next one.
+        raise TokenRefused("the service has no valid token; run it: it renews tokens by itself")
 
     try:
-        return await Tokens(secrets, ask_grant, now, recall=recall, remember=forget).opened(box)
+        return await Tokens(secrets, ask, now, recall=recall, remember=remember).opened(box)
     finally:
         log.close()
 
@@ -161,6 +166,21 @@ def _secret(what: str) -> str:
     if sys.stdin.isatty():
         return getpass.getpass(f"{what}: ")
     return sys.stdin.readline().rstrip("\n")
+
+
+@mailbox.command(name="remove")
+def remove_mailbox(address: str, /) -> None:
+    """Follow a mailbox no longer; what came from it stays. It may be added again, elsewhere too.
+
+    Example: keepline mailbox remove manager1@example.org
+
+    Parameters
+    ----------
+    address
+        A mailbox that is followed.
+    """
+    done = call("mailbox.remove", address=address)
+    say(f"{done['address']} is followed no longer; its mails stay.")
 
 
 @oauth.command(name="set")

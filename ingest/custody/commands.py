@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Callable[..., Any]] = {
     "mailbox.add-app": mailboxes.add_app_mailbox,
     "mailbox.list": accounts.list_mailboxes,
     "mailbox.password": mailboxes.set_password,
+    "mailbox.remove": mailboxes.remove_mailbox,
     "oauth.list": mailboxes.list_oauth_apps,
     "oauth.set": mailboxes.set_oauth_app,
     "policy.set": directory.set_policy,

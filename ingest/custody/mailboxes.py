@@ -170,6 +170,17 @@ def set_password(office: Office, *, tell: Tell, address: str, password: str) -> 
     return {"address": normal}
 
 
+def remove_mailbox(office: Office, *, tell: Tell, address: str) -> dict[str, Any]:
+    """Follow a mailbox no longer; its mails, and how far it was followed, stay."""
+    normal = normalise_address(address) or address
+    with office.database.write() as connection:
+        found = _followed(connection, normal)
+        if found is None:
+            raise Refused(f"ADDRESS: {address} is not followed; see `keepline mailbox list`")
+        sources.remove_mailbox(connection, found.id, at=office.clock(), by=office.by)
+    return {"id": found.id, "address": normal}
+
+
 def _followed(connection: Connection, address: str) -> StoredMailbox | None:
     return next((it for it in sources.load_mailboxes(connection) if it.address == address), None)
 

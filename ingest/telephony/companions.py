@@ -37,7 +37,7 @@ COMPANIONS: tuple[Companion, ...] = (
     Companion(part="stream", wanted=streams.wanted, run=streams.listen),
     Companion(part="files", wanted=files.wanted, run=files.follow_files, on_disk=True),
     Companion(part="listening", wanted=listening.wanted, run=listening.receive),
-    Companion(part="history", wanted=history.wanted, run=history.run),
+    Companion(part="history", wanted=history.wanted, run=history.run, on_disk=True),
     Companion(part=folder.PART, wanted=folder.wanted, run=folder.watch, on_disk=True),
     Companion(
         part="record-folder", wanted=record_folder.wanted, run=record_folder.watch, on_disk=True

@@ -13,6 +13,7 @@ from ingest.domain.deliveries import Account, Provider
 
 FILE_SETTINGS = ("cdr_file", "cel_file")
 CDR_FOLDER = "cdr_folder"  #: names a folder of whole files
+CDR_URL = "cdr_url"  #: the secret that names a telephone system's own database
 FOLDER_SETTINGS = (CDR_FOLDER, "folder")  #: the last: of call files of operators
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]{0,251}[A-Za-z0-9])?|::1")
@@ -118,9 +119,10 @@ def problem_of_paths(account: Account, ours: Sequence[Path]) -> str | None:
     What is in a followed file is shown to people, and what is in a watched folder is moved: neither
     may be a database of ours, or the key file. Looks at the disk: call it in a thread.
     """
-    for setting in (*FILE_SETTINGS, *FOLDER_SETTINGS):
-        written = account.config.get(setting)
-        if not isinstance(written, str) or "\0" in written:
+    named = [(it, account.config.get(it)) for it in (*FILE_SETTINGS, *FOLDER_SETTINGS)]
+    named += [(CDR_URL, _database_file(held.get(CDR_URL, ""))) for held in account.secrets]
+    for setting, written in named:
+        if not isinstance(written, str) or "\0" in written or not written:
             continue
         path = Path(written).resolve()
         for own in (each.resolve() for each in ours):
@@ -128,6 +130,12 @@ def problem_of_paths(account: Account, ours: Sequence[Path]) -> str | None:
             if path.is_relative_to(own) or holds:
                 return f"{setting}: {written} belongs to this service itself; name another place"
     return None
+
+
+def _database_file(url: str) -> str:
+    """Return the file of an address such as sqlite:////var/lib/asterisk/master.db; else ""."""
+    scheme, _, path = url.partition("://")
+    return path[1:].partition("?")[0] if scheme.partition("+")[0].lower() == "sqlite" else ""
 
 
 def settings_problem(provider: Provider, account: Account) -> str | None:
