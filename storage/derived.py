@@ -51,7 +51,8 @@ def interactions_of_keys(connection: Connection, keys: Iterable[str]) -> dict[st
     wanted = set(keys)
     if not wanted:
         return {}
-    return dict(connection.execute(_INTERACTIONS_OF_KEYS, {"wanted": wanted}).tuples().all())
+    found = connection.execute(_INTERACTIONS_OF_KEYS, {"wanted": wanted})
+    return {row[0]: row[1] for row in found}
 
 
 _INTERACTIONS_OF_KEYS = select(call_keys.c.key, call_keys.c.interaction_id).where(

@@ -143,7 +143,13 @@ def _kept(
             call = read_row(cells, profile, account, sim=sim, near=now)
         except UnreadableDelivery as error:
             problem = str(error)
-    said = row_key(call, account) if call is not None else hashlib.sha256(body).hexdigest()
+    # Of a torn row only the reason is known, and others are torn for the same one.
+    where = "" if row.problem is None else f"{name[:200]}:{row.line}:"
+    said = (
+        hashlib.sha256(where.encode("utf-8", "replace") + body).hexdigest()
+        if call is None
+        else row_key(call, account)
+    )
     head = {
         "kind": str(Kind.RECORD),
         "file": name[:200],

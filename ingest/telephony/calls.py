@@ -169,7 +169,11 @@ def _first(facts: Iterable[Fact], field: Callable[[CallEvent], Value | None]) ->
 
 
 def _latest_recording(facts: Sequence[Fact]) -> list[Fact]:
-    named = [fact for fact in facts if fact.event.recording_url or fact.event.recording_id]
+    named = [
+        fact
+        for fact in facts
+        if fact.event.recording_url is not None or fact.event.recording_id is not None
+    ]
     return sorted(named, key=lambda fact: fact.event.recording_ready)[::-1]
 
 

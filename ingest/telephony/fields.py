@@ -31,7 +31,7 @@ def text(fields: Fields, name: str) -> str | None:
     value = fields.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if type(value) is not str and (isinstance(value, bool) or not isinstance(value, str | int)):
         raise UnreadableDelivery(f"the field {name} is no text")
     written = str(value).strip()
     if len(written) > MAX_TEXT:

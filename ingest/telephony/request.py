@@ -36,6 +36,8 @@ def delivery_key(request: HookRequest, event_id: str | None) -> str:
 
 def storable(text: str) -> str:
     """Replace what a database refuses in text: U+0000 and halves of surrogate pairs."""
+    if text.isascii() and "\0" not in text:
+        return text
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
@@ -91,13 +93,7 @@ def json_value(octets: bytes, *, most_octets: int = MAX_BODY) -> Any:
     if len(octets) > most_octets:
         raise UnreadableDelivery(f"the body is larger than {most_octets} octets")
     try:
-        return json.loads(
-            octets.decode("utf-8"),
-            object_pairs_hook=_once,
-            parse_int=_bounded_int,
-            parse_float=_finite_float,
-            parse_constant=_no_constant,
-        )
+        return _DECODER.decode(octets.decode("utf-8"))
     except UnreadableDelivery:
         raise
     except RecursionError as error:
@@ -176,3 +172,12 @@ def _finite_float(digits: str) -> float:
 
 def _no_constant(name: str) -> NoReturn:
     raise UnreadableDelivery(f"the JSON holds {name}, which is no number")
+
+
+#: Made once: making one costs as much as reading a body.
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_once,
+    parse_int=_bounded_int,
+    parse_float=_finite_float,
+    parse_constant=_no_constant,
+)

@@ -64,12 +64,22 @@ def rows_of(text: str, delimiter: str, most: int | None = None) -> list[Row]:
     for record in records[:most]:
         line += octets.count(b"\n", counted, record.begin)
         counted = record.begin
-        try:
-            taken = tuple(cell.strip() for cell in cells(record.body, delimiter=delimiter))
-            found.append(Row(line=line, cells=taken))
-        except UnreadableDelivery as error:
-            found.append(Row(line=line, problem=str(error)))
+        row = _row(record.body, line, delimiter)
+        lines = octets[record.begin : record.end].rstrip(b"\n").split(b"\n")
+        if row.problem is None or len(lines) == 1:
+            found.append(row)
+        else:  # two quotes that nobody closed, with whole rows between them
+            several = (_row(text, at, delimiter) for at, text in enumerate(lines, line) if text)
+            found.extend(several)
     return found
+
+
+def _row(record: bytes, line: int, delimiter: str) -> Row:
+    try:
+        taken = tuple(cell.strip() for cell in cells(record, delimiter=delimiter))
+    except UnreadableDelivery as error:
+        return Row(line=line, problem=str(error))
+    return Row(line=line, cells=taken)
 
 
 def sheet_rows(sheet: Sequence[Sequence[str]]) -> list[Row]:

@@ -67,7 +67,8 @@ def _sent_on(fact: Fact) -> Fact:
     if fact.tells_of_an_answer:
         event = replace(
             event,
-            stage=CallStage.LEG_ENDED,
+            # What ends the call goes on ending it, whosever telephone it names.
+            stage=CallStage.ENDED if event.stage is CallStage.ENDED else CallStage.LEG_ENDED,
             outcome=Outcome.FORWARDED,
             answered_at=_taken_at(fact),
             forwarded_to=fact.event.callee,

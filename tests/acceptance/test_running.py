@@ -18,6 +18,11 @@ FIGURES = {
     "first_import": ["first import of 300 messages"],
     "imap_fetch": ["fetching 300 messages"],
     "drain": ["drained, by the wall", "drained : bare insert"],
+    "recording_cost": [
+        "CPU time a delivery",
+        "function calls a delivery",
+        "SQL statements a batch",
+    ],
     "accept": [
         "-- bare handler",
         "-- door, durable",

@@ -78,6 +78,27 @@ def test_a_torn_row_names_its_line_and_costs_no_other_row() -> None:
         assert len(file.rows) - 1 == len(PLAIN.splitlines()) - 1 + (text is long)
 
 
+def test_each_of_two_rows_torn_alike_is_named_and_those_between_them_are_read() -> None:
+    head, first, second = PLAIN.splitlines()
+    torn = f'18.11.2026 11:00:00;"Исходящий;{SIM};{OTHER};1'
+    text = "\n".join([head, torn, first, second, torn, ""])
+
+    file = read(text.encode())
+
+    assert [row.line for row in file.problems] == [2, 5]
+    assert keys(file) > keys(read(PLAIN.encode()))
+    assert keys(file) == keys(read(text.encode()))
+
+
+def test_a_cell_of_several_lines_is_one_cell() -> None:
+    head, first, _ = PLAIN.splitlines()
+    text = f'Комментарий;{head}\n"два ""слова""\n\nи ещё";{first}\n'
+
+    [row] = read(text.encode()).rows
+
+    assert (row.line, row.problem, row.key in keys(read(PLAIN.encode()))) == (2, None, True)
+
+
 def test_two_calls_of_one_minute_are_two_where_only_minutes_are_written() -> None:
     head, *_ = PLAIN.splitlines()
     rows = [f"18.11.2026 10:00;Входящий;{SIM};{OTHER};{talk}" for talk in ("0:00", "2:05", "0:00")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ingest.domain.calls import CallStage
@@ -39,6 +41,15 @@ def test_mangos_recording_that_is_too_short_is_ignored():
 
     with pytest.raises(IgnoredDelivery, match="too short"):
         provider.parse(changed(request, body=body), account)
+
+
+def test_a_machine_that_picks_up_is_no_beginning_of_the_call():
+    first, *others = scenarios()["generic/09-voicemail.json"]
+    telephone = replace(first, event=replace(first.event, leg="leg-1", agent="101"))
+
+    call = fold([telephone, *others])  # what told of the call itself was lost
+
+    assert call.started_at == first.event.occurred_at
 
 
 def test_twilios_duration_in_minutes_is_not_read():

@@ -132,11 +132,12 @@ def _event(stage: CallStage, envelope: Fields, data: Fields) -> CallEvent:
     outcome = word(data, "outcome", OUTCOMES)
     if stage is CallStage.ENDED and outcome is None and (answered_at or talk_s):
         outcome = Outcome.ANSWERED
-    taker = text(data, "answered_by")
+    taker, leg = text(data, "answered_by"), text(data, "leg")
     if stage is CallStage.ANSWERED and taker:
         outcome = word(data, "answered_by", TAKERS)
         if outcome is not Outcome.ANSWERED:
             stage, answered_at = CallStage.RINGING, None
+            leg = leg or taker  # a machine that picks up is no beginning of the call
     return CallEvent(
         call_keys=_call_keys(data),
         stage=stage,
@@ -147,7 +148,7 @@ def _event(stage: CallStage, envelope: Fields, data: Fields) -> CallEvent:
         line=text(data, "line"),
         withheld=flag(data, "withheld"),
         agent=text(data, "extension"),
-        leg=text(data, "leg"),
+        leg=leg,
         outcome=outcome,
         started_at=rfc3339(data, "started_at"),
         answered_at=answered_at,
