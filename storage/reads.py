@@ -45,7 +45,6 @@ from storage.reads_interactions import (
     interaction,
     list_interactions,
     mail_body,
-    overdue_spans,
 )
 from storage.reads_operations import (
     Counter,
@@ -119,7 +118,6 @@ __all__ = [
     "list_sources",
     "mail_body",
     "mailbox",
-    "overdue_spans",
     "review_item",
     "source",
     "today",

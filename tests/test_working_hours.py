@@ -9,8 +9,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ingest.domain.people import UserRole, Viewer
-from ingest.domain.working_hours import WorkingHours, due_at, read_working_hours
+from ingest.domain.working_hours import (
+    WorkingHours,
+    due_at,
+    overdue_before,
+    read_working_hours,
+)
 from storage import directory, facts, reads
+from storage.reads_interactions import overdue_spans
 from tests.world import NOW, World, day, sqlite_world
 
 MOSCOW, AMSTERDAM = ZoneInfo("Europe/Moscow"), ZoneInfo("Europe/Amsterdam")
@@ -141,3 +147,36 @@ def test_a_change_of_hours_stores_nothing_anew(world: World) -> None:
 def test_hours_that_cannot_be_read_are_no_rule(world: World) -> None:
     with pytest.raises(facts.Conflict):
         rules(world, "working_hours", {"mon": "18:00-09:00"})
+
+
+@pytest.mark.parametrize("now", ["2026-05-06T12:00", "2026-05-06T18:00", "2026-05-10T03:00"])
+@pytest.mark.parametrize("hours", [0, 4, 9, 30])
+@pytest.mark.parametrize("week", [HOURS, WorkingHours(week={6: (time(9), time(12))})])
+def test_what_began_before_one_moment_is_overdue_and_nothing_else(
+    now: str, hours: float, week: WorkingHours
+) -> None:
+    moment = datetime.fromisoformat(now).replace(tzinfo=MOSCOW).astimezone(UTC)
+    within, least = timedelta(hours=hours), timedelta(microseconds=1)
+
+    before = overdue_before(moment, within, week, MOSCOW)
+
+    assert due_at(before - least, within, week, MOSCOW) < moment
+    assert due_at(before, within, week, MOSCOW) >= moment
+
+
+def test_the_list_of_overdue_replies_holds_what_each_mails_own_rule_says(world: World) -> None:
+    rules(world, "reply_within", 3600, day(1))
+    rules(world, "reply_within", 30 * 3600, day(18, 12))
+    for at in (day(15, 10), day(18, 10), day(18, 13), day(20, 10), day(20, 11, 30)):
+        world.mail(THEIRS, (OURS,), at)
+
+    with world.reading() as connection:
+        spans = overdue_spans(connection, NOW)
+        wanted = reads.InteractionFilter(overdue=spans)
+        every = reads.list_interactions(connection, VERA, now=NOW).items
+        late = reads.list_interactions(connection, VERA, wanted, now=NOW).items
+        number = reads.count_interactions(connection, VERA, wanted, now=NOW)
+
+    assert [it.id for it in late] == [it.id for it in every if it.is_overdue(NOW)]
+    assert [it.occurred_at for it in late] == [day(18, 10), day(15, 10)]
+    assert number == 2

@@ -83,6 +83,19 @@ METHODS: Mapping[str, str] = {
     "exact": _("exact match"),
     "forwarded": _("a colleague forwarded the mail"),
 }
+#: Why a mail is taken for a machine's.
+AUTOMATIC: Mapping[str, str] = {
+    "bounce": _("says that a mail was not delivered"),
+    "receipt": _("says that a mail was delivered or read"),
+    "complaint": _("says that somebody called a mail spam"),
+    "loop": _("went round in a circle"),
+    "auto-reply": _("an automatic reply"),
+    "calendar": _("an answer of a calendar"),
+    "list": _("of a mailing list"),
+    "generated": _("made by a program"),
+    "bulk": _("sent to many"),
+    "no-reply": _("its sender takes no replies"),
+}
 ROLES: Mapping[str, str] = {
     "remote": _("Other side"),
     "line": _("Our line"),
@@ -151,7 +164,9 @@ EVENT_VALUES: Mapping[str, Mapping[str, str]] = {
     "direction": DIRECTIONS,
     "outcome": OUTCOMES,
     "side": {"ours": _("ours"), "theirs": _("theirs")},
-    **dict.fromkeys(("withheld", "recording_ready", "leg_counts"), {"True": _("yes")}),
+    "withheld": {"True": _("yes")},
+    "recording_ready": {"True": _("yes")},
+    "leg_counts": {"True": _("yes")},
 }
 #: What the public door counts of a source.
 DOOR: Mapping[str, str] = {

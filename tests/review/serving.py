@@ -303,7 +303,7 @@ async def serving(
         return len(ids)
 
     account = Account(source="office", secrets=({"secret": "s3cret-value"},))
-    given: dict[str, Any] = dict(
+    given = dict[str, Any](
         database=world.database,
         known=world.known,
         regions=region,

@@ -121,7 +121,7 @@ async def test_each_counter_is_the_length_of_its_list(vera: Browser) -> None:
     counters = re.findall(
         r'<a class="counter[^"]*" href="([^"]+)"><span class="number">(\d+)</span>', page
     )
-    assert len(counters) == 9
+    assert len(counters) == 10
     for href, number in counters:
         listed = await vera.text(href.replace("&amp;", "&"))
         one_by_one = listed.split('id="each"')[-1]

@@ -86,7 +86,7 @@ async def test_each_missing_call_stands_with_its_time_and_reason(vera: Browser) 
 
     assert "call-&lt;7&gt;" in shown
     assert "not settled yet" in shown
-    assert "the sets differ: 1 missing here" in shown
+    assert "The sets differ: 1 missing here" in shown
 
 
 async def test_a_certificate_is_exported_as_text_and_as_json(vera: Browser) -> None:

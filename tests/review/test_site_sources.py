@@ -185,7 +185,7 @@ async def test_what_arrives_is_told_field_by_field(shop: Shop) -> None:
     shop.arrives("mango", body, key="one", path="/events/call")
     told = await shop.latest()
 
-    row = r"<dt>caller</dt><dd>79035554433 <span[^>]*>← json\.from\.number</span>"
+    row = r"<dt>Caller</dt><dd>79035554433 <span[^>]*>← json\.from\.number</span>"
     assert re.search(row, told)
     assert "<dt>json.to.line_number</dt>" in told
     assert "k3y-value" not in told

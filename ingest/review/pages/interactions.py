@@ -20,6 +20,7 @@ from ingest.review import mailview, show
 from ingest.review.web import NotFound, Visit
 from storage import decisions, pages, reads, reads_ties, recordings
 from storage.reads import InteractionFilter
+from storage.reads_interactions import overdue_spans
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -32,7 +33,7 @@ async def listing(visit: Visit) -> web.Response:
     def ask(connection: Connection, viewer: Viewer) -> dict[str, Any]:
         wanted = asked
         if overdue:  # by the company's hours, which are asked for when it is read
-            wanted = replace(asked, overdue=reads.overdue_spans(connection, visit.now))
+            wanted = replace(asked, overdue=overdue_spans(connection, visit.now))
         client = (
             reads.client(connection, viewer, wanted.client, now=visit.now)
             if wanted.client

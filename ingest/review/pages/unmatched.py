@@ -51,9 +51,11 @@ async def detail(visit: Visit) -> web.Response:
 
     def ask(connection: Connection, viewer: Viewer) -> dict[str, Any]:
         found = reads.review_item(connection, viewer, point, now=visit.now, after=after)
-        if found is None:
-            raise NotFound
         holders = reads.list_clients(connection, viewer, now=visit.now, number=point, limit=10)
+        if found is None:
+            if not holders.items:
+                raise NotFound
+            found = _untouched(point)  # a client's, and it has never called or written
         by_signature = clients_by_signature(connection, viewer, point, now=visit.now)
         wanted = {decision.what.get("client") for decision in found.decisions}
         wanted |= {it.client for it in by_signature}
@@ -101,6 +103,15 @@ async def new_client(visit: Visit) -> web.Response:
         area="unmatched",
         point=point,
         suggested=about[point].name or "",
+    )
+
+
+def _untouched(point: str) -> reads.ReviewDetail:
+    return reads.ReviewDetail(
+        point=ContactPoint.parse(point),
+        item=None,
+        decisions=(),
+        timeline=reads.Page(items=(), next=None),
     )
 
 
