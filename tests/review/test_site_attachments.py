@@ -12,7 +12,8 @@ import pytest
 from aiohttp import ClientSession, CookieJar
 
 from ingest import readers
-from ingest.domain.deliveries import NewDelivery, UnreadableDelivery
+from ingest.domain.deliveries import Delivery, NewDelivery, UnreadableDelivery
+from ingest.domain.mails import Mail, MailAddress
 from ingest.mail.attached import extract, question
 from ingest.mail.message import parse
 from ingest.review.pages.attachments import safe_name
@@ -120,3 +121,31 @@ async def test_a_manager_who_does_not_see_the_mail_gets_no_file(mailed: Mailed) 
 )
 def test_a_name_is_only_a_name(name: str | None, safe: str) -> None:
     assert safe_name(name) == safe
+
+
+async def test_what_could_not_be_read_of_a_mail_is_said(mailed: Mailed) -> None:
+    mail = Mail(
+        identity="6f9b0c3e-0000-5000-8000-000000000001",
+        from_=MailAddress(address="olga@lumber.example"),
+        subject="sealed",
+        opaque="encrypted with PGP",
+        warnings=("text in windows-1251 that was declared as utf-8",),
+    )
+    delivery = Delivery(
+        log="mail",
+        partition=0,
+        position=99,
+        source=f"box-{SALES}",
+        key="INBOX:1:99",
+        received_at=NOW,
+        head={"folder": "INBOX", "uid": 99, "uidvalidity": 1},
+        body=b"x",
+    )
+    [reading] = readers.read([delivery], {}, lambda raw: [mail])
+    mailed.office.world.deliver([reading])
+    await mailed.browser.signs_in("vera")
+
+    page = await mailed.browser.text(f"/interactions/{mail.identity}")
+
+    assert "encrypted with PGP" in page
+    assert "declared as utf-8" in page
