@@ -23,7 +23,7 @@ from ingest.telephony.calls import fold
 from storage import decided, decisions, derived, directory, facts, recordings, timelines, wire
 from storage.wire import StoredReport
 
-CALL_READER = 1  #: raised when a provider's reading changes what it says
+CALL_READER = 2  #: raised when a provider's reading changes what it says
 MAIL_READER = 2  #: raised when the reading of mails changes what it says
 
 Regions = Callable[[str], str]  #: source -> region of its national numbers
@@ -279,11 +279,11 @@ def match_touches(
     if not calls and not mails:
         return []
     knowledge = _knowledge(connection, calls, mails, known, regions)
+    region_of = _regions_of(knowledge.directory, calls, regions)
     touches = []
     for it in calls:
-        region = _region_of(knowledge.directory, it.source, regions)
         touch = touch_of_call(
-            it.call, keys=it.ids, source=it.source, region=region, known=knowledge
+            it.call, keys=it.ids, source=it.source, region=region_of[it.source], known=knowledge
         )
         if touch is not None:
             touches.append((it.source, touch))
@@ -309,13 +309,14 @@ def match_tied(
 def _told(group: Sequence[Folded], knowledge: Knowledge, regions: Regions) -> list[Told]:
     """Return each source's touch at the moment of all: late facts find it by that alone."""
     begin = min(it.call.started_at for it in group)
+    region_of = _regions_of(knowledge.directory, group, regions)
     told = []
     for it in group:
         touch = touch_of_call(
             replace(it.call, started_at=begin),
             keys=it.ids,
             source=it.source,
-            region=_region_of(knowledge.directory, it.source, regions),
+            region=region_of[it.source],
             known=knowledge,
         )
         assert touch is not None  # only touches are tied
@@ -332,9 +333,10 @@ def _knowledge(
 ) -> Knowledge:
     """Load all that is known of the points on these calls and mails."""
     now_known, policies = known.now(connection)
+    region_of = _regions_of(now_known, calls, regions)
     points: set[str] = set()
     for it in calls:
-        region = _region_of(now_known, it.source, regions)
+        region = region_of[it.source]
         points |= points_of_call(it.call, source=it.source, region=region, directory=now_known)
     for mail, seen in mails.values():
         points |= points_of_mail(mail, seen, now_known, policies)
@@ -346,6 +348,7 @@ def _knowledge(
     )
 
 
-def _region_of(known: Directory, source: str, regions: Regions) -> str:
+def _regions_of(known: Directory, calls: Iterable[Folded], regions: Regions) -> dict[str, str]:
     # What main says of the source outranks what this process could open of its secrets.
-    return known.regions.get(source) or regions(source)
+    sources = {it.source for it in calls}
+    return {source: known.regions.get(source) or regions(source) for source in sources}

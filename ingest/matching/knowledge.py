@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from ingest.domain.calls import Direction, Outcome
 from ingest.domain.contacts import ContactPoint, PointKind
@@ -40,10 +41,19 @@ class Knowledge:
     points: Mapping[str, PointFacts] = field(default_factory=dict)  #: `str(point)` -> facts
     #: key -> a person's latest status, with the number of that decision
     statuses: Mapping[str, tuple[int, Status]] = field(default_factory=dict)
+    #: what was asked before: one touch asks several times about each of its points
+    _matches: dict[tuple[str, datetime], Match] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def match(self, point: ContactPoint, at: datetime) -> Match:
         """Return whose point it was at that moment."""
-        return match(point, at, self.directory, self.points.get(str(point), NOTHING_KNOWN))
+        name = str(point)
+        found = self._matches.get((name, at))
+        if found is None:
+            facts = self.points.get(name, NOTHING_KNOWN)
+            found = self._matches[name, at] = match(point, at, self.directory, facts)
+        return found
 
     def decided(self, keys: Iterable[str]) -> Status | None:
         """Return a person's status; of joined keys with different ones the latest counts."""
@@ -67,25 +77,25 @@ def correspondent(
     principal: bool = False,
 ) -> Participant:
     """Return the other side, linked if exactly one client held the point."""
-    part = Participant(point=point, role=role, side=Side.OTHER, name=name, principal=principal)
+    other = partial(Participant, point=point, role=role, name=name)
     match known.match(point, at):
         case Ours():
-            return replace(part, side=Side.OWN, principal=False)
+            return other(side=Side.OWN)
         case Linked(client, contact, method):
-            return replace(
-                part,
+            return other(
                 side=Side.CLIENT,
                 client=client,
                 contact=contact,
                 method=method,
                 subject=f"client:{client}",
+                principal=principal,
             )
         case Unlinked(cause):
-            return replace(part, cause=cause, subject=str(point))
+            return other(side=Side.OTHER, cause=cause, subject=str(point), principal=principal)
         case Nobody() if point.kind is PointKind.SHORT or str(point) == "withheld:":
-            return part
+            return other(side=Side.OTHER, principal=principal)
         case Nobody() | Mistaken():
-            return replace(part, subject=str(point))
+            return other(side=Side.OTHER, subject=str(point), principal=principal)
 
 
 def opinion(touch: Touch, policy: Policy) -> Status:

@@ -66,6 +66,9 @@ def match(
             return Linked(decision.client, decision.contact, "person")
         if decision.verdict is PointVerdict.WRONG_NUMBER and at <= decision.at:
             return Mistaken()
+    if not facts.holdings:
+        suppressed = decision is not None and decision.verdict is PointVerdict.NEVER_LOG
+        return Unlinked("unknown", suppressed=suppressed)
     held = [holding for holding in facts.holdings if holding.valid_at(at)]
     if decision is not None and decision.verdict is PointVerdict.NEVER_LOG:
         # A person's word outranks what was known before it; a client found later surfaces.

@@ -7,8 +7,8 @@ in time are looked at afterwards, by `decide`. Of mails the same is told in `tou
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from ingest.domain.calls import Call, CallState, Direction, Outcome
@@ -39,12 +39,12 @@ def points_of_call(call: Call, *, source: str, region: str, directory: Directory
 
     National numbers are read both as the source says and as our line on the call says.
     """
-    raw = [text for text in (call.caller, call.callee, call.line, call.forwarded_to) if text]
-    points = {to_point(text, region, source) for text in raw}
-    regions = {line.region for point in points if (line := directory.line_of(point))}
+    raw = {text for text in (call.caller, call.callee, call.line, call.forwarded_to) if text}
+    points = {str(to_point(text, region, source)) for text in raw}
+    regions = {directory.by_point[point].region for point in points & directory.by_point.keys()}
     for other in regions - {region, "ZZ"}:
-        points |= {to_point(text, other, source) for text in raw}
-    return {str(point) for point in points}
+        points |= {str(to_point(text, other, source)) for text in raw}
+    return points
 
 
 def touch_of_call(
@@ -65,7 +65,7 @@ def touch_of_call(
     two = sides(call, is_ours)
     own = point_of(two.own) if two.own else None
     line = directory.line_of(own)
-    if line is not None and line.region != "ZZ":
+    if line is not None and line.region not in ("ZZ", region):
         region = line.region  # from here on: numbers are dialled from where the line is
         two = sides(call, is_ours)
     if two.direction is None:
@@ -81,7 +81,8 @@ def touch_of_call(
     outcome = call.outcome
     if outcome is None and call.state is CallState.STALE and call.answered_at is not None:
         outcome = Outcome.ANSWERED
-    touch = Touch(
+    touch = partial(
+        Touch,
         id=keys[0],
         kind=Kind.CALL,
         keys=tuple(keys),
@@ -98,11 +99,10 @@ def touch_of_call(
         participants=parts,
         machine=remote is not None and remote.kind is PointKind.SHORT,
         suppressed=remote is not None and is_suppressed(known, remote, at),
-        status=Status.IN_PROGRESS,
         decided=known.decided(keys) or (Status.WRONG_NUMBER if mistaken else None),
         details=_call_details(call),
     )
-    return replace(touch, status=opinion(touch, known.policies.at(at)))
+    return touch(status=opinion(touch(status=Status.IN_PROGRESS), known.policies.at(at)))
 
 
 def _call_participants(

@@ -9,8 +9,9 @@ import asyncio
 import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -32,8 +33,10 @@ from ingest.review.passwords import hash_password
 from ingest.review.site import build_site
 from ingest.secrets import Secrets
 from ingest.sound import SoundStore
+from ingest.steps import Directories
 from ingest.telephony.providers import PROVIDERS
 from storage import facts, people
+from storage.database import Database, sqlite_url
 from storage.log import LogReader
 from storage.log_sqlite import SqliteLog
 from storage.tables import sources
@@ -169,6 +172,31 @@ BROKEN = (
     b'{"type": "call.answred", "data": {"call_id": "g7", "from": "+79035554433",'
     b' "token": "s3cret-value"}}'
 )
+
+
+@cache
+def _told() -> tuple[bytes, Company]:
+    with tempfile.TemporaryDirectory() as folder:
+        it = company(sqlite_world(Path(folder)))
+        story(it)
+        it.world.close()
+        return (Path(folder) / "main.db").read_bytes(), it
+
+
+def told_company(path: Path) -> Company:
+    """The company with its story, in a file of its own: told once, then copied."""
+    octets, told = _told()
+    (path / "main.db").write_bytes(octets)
+    world = replace(
+        told.world, database=Database(sqlite_url(path / "main.db")), known=Directories()
+    )
+    return Company(
+        world,
+        employees=dict(told.employees),
+        clients=dict(told.clients),
+        lines=dict(told.lines),
+        touches=dict(told.touches),
+    )
 
 
 def _parked(world: World) -> None:

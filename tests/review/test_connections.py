@@ -14,15 +14,14 @@ from ingest.review.words import PARTS
 from ingest.telephony.companions import COMPANIONS
 from tests.review.rich import PARTS as RICH
 from tests.review.rich import rich
-from tests.review.serving import Company, add_people, company, office_of, serving, story
+from tests.review.serving import Company, add_people, office_of, serving, told_company
 from tests.review.test_site import Browser
-from tests.world import day, sqlite_world
+from tests.world import day
 
 
 @pytest.fixture
 def office(tmp_path: Path) -> Company:
-    found = company(sqlite_world(tmp_path))
-    story(found)
+    found = told_company(tmp_path)
     add_people(found.world, found.employees["boris"])
     return found
 

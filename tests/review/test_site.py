@@ -26,9 +26,8 @@ from tests.review.serving import (
     Company,
     Site,
     add_people,
-    company,
     serving,
-    story,
+    told_company,
 )
 from tests.world import SOURCE, day, sqlite_world
 
@@ -74,8 +73,7 @@ class Browser:
 
 @pytest.fixture
 def office(tmp_path: Path) -> Company:
-    found = company(sqlite_world(tmp_path))
-    story(found)
+    found = told_company(tmp_path)
     add_people(found.world, found.employees["boris"])
     return found
 

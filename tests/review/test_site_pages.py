@@ -9,14 +9,13 @@ import pytest
 
 from ingest.domain.people import UserRole, Viewer
 from storage import pages, reads
-from tests.review.serving import UNKNOWN, Company, company, story
-from tests.world import NOW, day, sqlite_world
+from tests.review.serving import UNKNOWN, Company, told_company
+from tests.world import NOW, day
 
 
 @pytest.fixture
 def office(tmp_path: Path) -> Company:
-    found = company(sqlite_world(tmp_path))
-    story(found)
+    found = told_company(tmp_path)
     return found
 
 

@@ -12,9 +12,9 @@ from aiohttp import ClientSession, CookieJar
 
 from ingest.sound import SoundFiles
 from storage import recordings
-from tests.review.serving import Company, add_people, company, serving, story
+from tests.review.serving import Company, add_people, serving, told_company
 from tests.review.test_site import Browser
-from tests.world import NOW, SOURCE, sqlite_world
+from tests.world import NOW, SOURCE
 
 SOUND = b"ID3" + bytes(range(256)) * 2_000
 DIGEST = hashlib.sha256(SOUND).hexdigest()
@@ -30,8 +30,7 @@ class Heard:
 @pytest.fixture
 async def heard(tmp_path: Path) -> AsyncIterator[Heard]:
     """The company with the sound of one call to Anna, and a browser that is not signed in."""
-    office = company(sqlite_world(tmp_path))
-    story(office)
+    office = told_company(tmp_path)
     add_people(office.world, office.employees["boris"])
     store = SoundFiles(tmp_path / "sound")
     (tmp_path / "draft").write_bytes(SOUND)

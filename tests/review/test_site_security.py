@@ -36,9 +36,8 @@ from tests.review.serving import (
     Company,
     Site,
     add_people,
-    company,
     serving,
-    story,
+    told_company,
 )
 from tests.review.test_site import Browser
 from tests.world import NOW, World, region, sqlite_world
@@ -49,8 +48,7 @@ CANARY = "<img src=x onerror=alert(1)>\"'{{7*7}}"
 
 @pytest.fixture
 def office(tmp_path: Path) -> Company:
-    found = company(sqlite_world(tmp_path))
-    story(found)
+    found = told_company(tmp_path)
     add_people(found.world, found.employees["boris"])
     return found
 
