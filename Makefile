@@ -35,7 +35,7 @@ demo: $(READY) ## Start the whole product with a small company, and open it in t
 	@exec $(VENV)/bin/keepline demo $(ARGS)
 
 test: $(READY) packages ## Run every test; those whose server or browser is missing say so
-	@$(PYTHON_HERE) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+	@$(PYTHON_HERE) -m pytest -n 3 --dist worksteal $(ARGS)
 
 test-fast: $(READY) ## Run the tests that need no server, browser or second database
 	@$(PYTHON_HERE) -m pytest -m "not walk and not browser and not postgres and not imap" $(ARGS)

@@ -16,7 +16,7 @@ from ingest.settings import Settings
 
 LISTS = (
     *("interactions", "calls", "clients", "employees", "lines", "flags", "review-items"),
-    *("sources", "mailboxes", "parked"),
+    *("sources", "mailboxes", "parked", "coverage"),
 )
 
 
