@@ -19,6 +19,7 @@ from yarl import URL
 
 from ingest.domain.deliveries import Account
 from ingest.domain.histories import ApiRequest, ApiResponse
+from ingest.outbound import matches
 
 TIMEOUT_S = 30.0  #: for the whole of one request
 MOST_BYTES = 8 * 1024 * 1024  #: of an answer
@@ -99,11 +100,7 @@ def why_not_allowed(url: str, hosts: Sequence[str], *, loopback: bool = False) -
 
 def is_host_of(host: str, hosts: Sequence[str]) -> bool:
     """Tell whether a host is one of the list, or lies beneath one that begins with a dot."""
-    host = host.lower().rstrip(".")
-    return any(
-        host == allowed.removeprefix(".") or (allowed.startswith(".") and host.endswith(allowed))
-        for allowed in (each.lower() for each in hosts)
-    )
+    return any(matches(host, named) for named in hosts)
 
 
 async def _call(request: ApiRequest, most_bytes: int, ca_file: str | None) -> ApiResponse:
