@@ -424,11 +424,14 @@ def test_64_kib_of_an_event_take_at_most_50_ms_of_processor_time(filler: bytes):
 
 @pytest.mark.parametrize("name", ["Unique-ID", "variable_hangup_cause", "variable_bridge_uuid"])
 def test_one_long_value_of_percent_signs_is_no_work(name: str):
-    begun = time.process_time()
-    with pytest.raises(UnreadableDelivery):
-        read(an_event("CHANNEL_HANGUP_COMPLETE", **{name: "%" * 60_000}))
+    took = []
+    for _ in range(3):  # a collection of garbage, or a busy machine, is no work of ours
+        begun = time.process_time()
+        with pytest.raises(UnreadableDelivery):
+            read(an_event("CHANNEL_HANGUP_COMPLETE", **{name: "%" * 60_000}))
+        took.append(time.process_time() - begun)
 
-    assert time.process_time() - begun < 0.05
+    assert min(took) < 0.05
 
 
 @examples(100)
