@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -354,6 +355,11 @@ def test_mails_that_cannot_be_read_at_the_moment_do_not_stop_calls_and_late_fact
     thread.start()
     desk.keep(a_call(2))
     wait_until_recorded(desk, 2, thread)
+    ends = time.monotonic() + 10  # deciding anew comes behind fresh deliveries
+    while not desk.world.touch(call_key_id("office", "c1"))["clients"]:
+        assert thread.is_alive()
+        assert time.monotonic() < ends
+        time.sleep(0.01)
     worker.stop()
     thread.join(10)
 
