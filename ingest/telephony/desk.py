@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from ingest.domain.deliveries import Account, Kind, NewDelivery, Provider
+from ingest.domain.streams import Message
 from storage.log import Kept
 
 
@@ -77,6 +78,23 @@ def new_delivery(
         head={**(head or {}), "kind": str(kind)},
         body=body,
     )
+
+
+def of_messages(
+    desk: SourceDesk, messages: Sequence[Message], received_at: datetime
+) -> list[NewDelivery]:
+    """Return what a connection said as deliveries, in the same order."""
+    return [
+        new_delivery(
+            desk,
+            Kind.STREAM,
+            message.body,
+            head=message.head,
+            event_id=message.event_id,
+            received_at=received_at,
+        )
+        for message in messages
+    ]
 
 
 def part_state_name(source: str, part: str) -> str:

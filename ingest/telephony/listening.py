@@ -16,10 +16,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from ingest.domain.deliveries import Account, Kind, Provider
+from ingest.domain.deliveries import Account, Provider
 from ingest.domain.streams import Message, Talk
 from ingest.keeper import KeepFailed
-from ingest.telephony.desk import SourceDesk, new_delivery, part_state_name
+from ingest.telephony.desk import SourceDesk, of_messages, part_state_name
 from ingest.telephony.door import is_in
 from ingest.telephony.endpoints import Place, place_of
 from ingest.telephony.stream_state import StreamState, recalled
@@ -167,18 +167,7 @@ class Listening:
 
     async def _keep(self, messages: Sequence[Message]) -> None:
         """Make messages and state durable, in one transaction; until then nothing more is read."""
-        now = self._desk.clock()
-        deliveries = [
-            new_delivery(
-                self._desk,
-                Kind.STREAM,
-                message.body,
-                head=message.head,
-                event_id=message.event_id,
-                received_at=now,
-            )
-            for message in messages
-        ]
+        deliveries = of_messages(self._desk, messages, self._desk.clock())
         while True:
             try:
                 await self._desk.keep(deliveries, {self._name: self._state.plain()})

@@ -17,10 +17,10 @@ from typing import TypeVar
 
 import structlog
 
-from ingest.domain.deliveries import Account, Kind, Provider
+from ingest.domain.deliveries import Account, Provider
 from ingest.domain.streams import Message, Said, Talk
 from ingest.keeper import KeepFailed
-from ingest.telephony.desk import SourceDesk, new_delivery, part_state_name
+from ingest.telephony.desk import SourceDesk, of_messages, part_state_name
 from ingest.telephony.endpoints import Endpoint, endpoint_of
 from ingest.telephony.stream_state import PART, StreamState, recalled
 from ingest.telephony.stream_wire import Lost, Wire, open_wire
@@ -183,17 +183,7 @@ class _Listener:
         Only then it is the state: what was heard and could not be kept was not heard.
         """
         now = self._desk.clock()
-        deliveries = [
-            new_delivery(
-                self._desk,
-                Kind.STREAM,
-                message.body,
-                head=message.head,
-                event_id=message.event_id,
-                received_at=now,
-            )
-            for message in messages
-        ]
+        deliveries = of_messages(self._desk, messages, now)
         while True:
             try:
                 await self._desk.keep(deliveries, {self._name: state.plain()})
