@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
@@ -31,6 +32,8 @@ from ingest.child import LENGTH, MIB
 T = TypeVar("T")
 
 START_S = 30.0  #: a child that has not said hello by then is given up
+
+SHARE = 8  #: items that are worth a child of their own
 
 _CHUNK = 256 * 1024
 
@@ -68,8 +71,8 @@ class ReaderNotStarted(Exception):
 class Readers(Generic[T]):
     """A pool of child processes that all run `function` over octets.
 
-    Synchronous and safe to use from several threads; each call borrows one child.
-    Children start when first needed and live until `close`.
+    Synchronous and safe to use from several threads. Many items are shared among the children;
+    few borrow one. Children start when first needed and live until `close`.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Readers(Generic[T]):
         self._children = children
         for _ in range(children):
             self._idle.put(None)  # a place for a child, not yet started
+        self._sharers = ThreadPoolExecutor(children, thread_name_prefix="readers")
 
     def read(self, item: bytes) -> T | Failure:
         """Return what the function makes of one item, or why it makes nothing of it."""
@@ -96,6 +100,14 @@ class Readers(Generic[T]):
 
         Raises ReaderNotStarted only if no child can be started at all.
         """
+        shares = min(self._children, len(items) // SHARE)
+        if shares <= 1:
+            return self._read_by_one(items)
+        size = -(-len(items) // shares)
+        parts = [items[start : start + size] for start in range(0, len(items), size)]
+        return [result for part in self._sharers.map(self._read_by_one, parts) for result in part]
+
+    def _read_by_one(self, items: Sequence[bytes]) -> list[T | Failure]:
         results: list[T | Failure] = []
         child = self._idle.get()
         try:
@@ -118,6 +130,7 @@ class Readers(Generic[T]):
 
     def close(self) -> None:
         """End all children; waits for calls that still run."""
+        self._sharers.shutdown()
         for child in [self._idle.get() for _ in range(self._children)]:
             if child is not None:
                 child.end()

@@ -5,7 +5,7 @@ delivery keys absorb the repeat. A failing batch is halved until the one bad del
 is tried again while the cause may pass, and parked when it does not.
 
 Each partition of each log, and deciding anew, is work of its own: trouble in one waits for its own
-time and leaves the others theirs.
+time and leaves the others theirs. Mails are read beside all this, one batch ahead (`ahead`).
 """
 
 from __future__ import annotations
@@ -25,20 +25,19 @@ from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from ingest import redecide
+from ingest.ahead import MailsAhead
 from ingest.domain.deliveries import Delivery, End
 from ingest.pipeline import record
 from ingest.readers import Reading, ReadMails, Sources, read
 from ingest.steps import Changed, Directories
 from storage import facts, wire
 from storage.database import Database
-from storage.log import READ_BYTES, LogReader, LogUnavailable, Mark, same_log
+from storage.log import LogReader, LogUnavailable, Mark, same_log
 from storage.tables import changes
 
 log = structlog.get_logger()
 
 BATCH = 500  #: deliveries in one transaction at the most
-MAIL_BATCH_BYTES = 8 * 1024 * 1024  #: of mails in one batch, which are not read by themselves
-READING_S = 0.3  #: that mails may be read in one turn: meanwhile a telephone may ring
 TRIES = 3  #: of one delivery whose trouble cannot pass
 TRY_AGAIN_S = 30.0  #: that one delivery is tried again whose trouble may pass, before it is parked
 IDLE_S = 0.05  #: between looks at the logs when nothing wakes the worker
@@ -101,6 +100,7 @@ class Worker:
     _stuck: dict[tuple[str, int], tuple[int, float]] = field(default_factory=dict)
     _jobs: dict[int, _Trouble] = field(default_factory=dict)
     _suspects: dict[tuple[str, int], _Suspect] = field(default_factory=dict)
+    _ahead: dict[int, MailsAhead] = field(default_factory=dict)
     _wake: threading.Event = field(default_factory=threading.Event)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -116,10 +116,14 @@ class Worker:
     def run(self) -> None:
         """Work until stopped; what fails is tried again, and leaves the rest its turn."""
         self.recall()
-        while not self._stop.is_set():
-            if not self._round():
-                self._wake.wait(IDLE_S)
-                self._wake.clear()
+        try:
+            while not self._stop.is_set():
+                if not self._round():
+                    self._wake.wait(IDLE_S)
+                    self._wake.clear()
+        finally:
+            for ahead in self._ahead.values():
+                ahead.close()
 
     def _round(self) -> bool:
         """Do a part of all that is not left for later; False: there was nothing, or trouble."""
@@ -161,7 +165,8 @@ class Worker:
 
     def recall(self) -> None:
         """Find out what an earlier life was at when it died, if it did."""
-        self._suspects = _read_attempts(self.attempts)
+        for path in (self.attempts, *self.attempts.parent.glob(f"{self.attempts.name}.mail-*")):
+            self._suspects |= _read_attempts(path)
 
     def drain(self) -> None:
         """Work until nothing waits, neither deliveries nor decisions to be made anew."""
@@ -219,9 +224,10 @@ class Worker:
         suspect = self._suspects.get((name, partition))
         if suspect is not None and at.position >= suspect.until:
             suspect = self._suspects.pop((name, partition)) and None
+        if name == "mail" and suspect is None:
+            return self._step_mails(source, at)
         limit = 1 if suspect is not None else self.batch
-        most = MAIL_BATCH_BYTES if name == "mail" else READ_BYTES
-        batch = source.read(partition, at.position, limit, max_bytes=most)
+        batch = source.read(partition, at.position, limit)
         if not batch:
             return False
         if suspect is not None and suspect.parks(batch[0]):
@@ -229,23 +235,39 @@ class Worker:
             return True
         _write_attempt(self.attempts, name, partition, batch, suspect)
         try:
-            self._record(self._read(name, batch), at)
+            self._record(read(batch, self.sources(), self.read_mails), at)
         finally:  # whatever was raised, the worker lives
             self.attempts.write_text("")
         return True
 
-    def _read(self, name: str, batch: Sequence[Delivery]) -> list[Reading]:
-        """Return what the batch says; of mails as many as can be read in their time."""
-        sources = self.sources()
-        if name != "mail":
-            return read(batch, sources, self.read_mails)
-        until = self.monotonic() + READING_S
-        readings: list[Reading] = []
-        for delivery in batch:
-            readings += read([delivery], sources, self.read_mails)
-            if self.monotonic() >= until:
-                break
-        return readings
+    def _step_mails(self, source: LogReader, at: Mark) -> bool:
+        """Record the mails that have been read; those that are being read leave others a turn."""
+        ahead = self._ahead.get(at.partition) or self._read_ahead(source, at.partition)
+        readings: list[Reading] | None = None
+        try:
+            readings = ahead.take(at)
+            if readings:
+                self._record(readings, at)
+        finally:
+            if readings != [] and not ahead.busy:  # nothing of it is under way any more
+                self._attempt_of_mails(at.partition).write_text("")
+        return readings is None or bool(readings)
+
+    def _read_ahead(self, source: LogReader, partition: int) -> MailsAhead:
+        path = self._attempt_of_mails(partition)
+        self._ahead[partition] = MailsAhead(
+            source=source,
+            partition=partition,
+            read_mails=self.read_mails,
+            limit=self.batch,
+            # What is read ahead lies beyond what is recorded: its note stands for both.
+            note=lambda batch: _write_attempt(path, "mail", partition, batch, None),
+            monotonic=self.monotonic,
+        )
+        return self._ahead[partition]
+
+    def _attempt_of_mails(self, partition: int) -> Path:
+        return self.attempts.with_name(f"{self.attempts.name}.mail-{partition}")
 
     def _record(self, readings: Sequence[Reading], at: Mark) -> None:
         """Record a batch; halve it when it fails, until the bad delivery is alone."""

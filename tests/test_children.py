@@ -182,6 +182,18 @@ def _not_importable(item: bytes) -> Echo:
     raise AssertionError
 
 
+def test_many_items_are_shared_among_the_children_and_come_back_in_order() -> None:
+    with Readers(echo, children=3, limits=QUICK) as readers:
+        items = [b"%08d" % number for number in range(29)]
+        items[3] = b"die"
+        found = readers.read_many(items)
+
+    assert [it.tail if isinstance(it, Echo) else it.kind for it in found] == [
+        FailureKind.DIED if number == 3 else item for number, item in enumerate(items)
+    ]
+    assert len({it.pid for it in found if isinstance(it, Echo)}) == 4  # one was started again
+
+
 def test_a_function_that_cannot_be_found_is_said_plainly() -> None:
     def local(item: bytes) -> Echo:
         return _not_importable(item)

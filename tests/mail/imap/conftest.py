@@ -125,6 +125,9 @@ class Office:
         finally:
             stop.set()
             await asyncio.gather(*tasks)
+            # What was handed over may outlive who handed it over; a later life begins after it.
+            while self.keeper.waiting:
+                await asyncio.sleep(0.005)
 
 
 @pytest_asyncio.fixture
