@@ -126,8 +126,7 @@ class Office:
             stop.set()
             await asyncio.gather(*tasks)
             # What was handed over may outlive who handed it over; a later life begins after it.
-            while self.keeper.waiting:
-                await asyncio.sleep(0.005)
+            await self.until(lambda: not self.keeper.waiting)
 
 
 @pytest_asyncio.fixture
