@@ -1,33 +1,33 @@
 """An open-loop load client: requests leave at their own moments, whoever was not answered yet.
 
-Run as a process of its own: `python -m benchmarks._open PORT WEBHOOKS RATE QUESTIONS RATE` sends
-the requests of two files at two rates, at random moments (exponential pauses), and prints one line
-of JSON. A time is counted from the moment the request should have left. Only to loopback.
+Run as a process of its own: `python -m benchmarks._open PORT FILE RATE` sends the requests of a
+file at that rate, at random moments (exponential pauses), and prints one line of JSON. A time is
+counted from the moment the request should have left. Only to loopback.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import random
 import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from heapq import merge
 from pathlib import Path
 
 from benchmarks._load import _read
 
-CONNECTIONS = 64  #: of each kind; what finds none free waits here, and its time runs
+CONNECTIONS = 64  #: what finds none free waits here, and its time runs
 WARM_UP = 0.1  #: part of the requests whose times are not counted
 
 
 class _Connection(asyncio.Protocol):
     """One connection with at most one request under way."""
 
-    def __init__(self, kind: _Kind) -> None:
-        self.kind = kind
+    def __init__(self, load: _Load) -> None:
+        self.load = load
         self.due = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -39,12 +39,12 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         # Answers are small and come in one piece.
-        self.kind.count(data, time.perf_counter() - self.due)
-        self.kind.free(self)
+        self.load.count(data, time.perf_counter() - self.due)
+        self.load.free(self)
 
 
-class _Kind:
-    """What is sent at one rate."""
+class _Load:
+    """What is sent, and what came of it."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -97,27 +97,22 @@ def _moments(count: int, rate: float, seed: int) -> Iterator[float]:
         yield at
 
 
-async def _send(port: int, parts: list[tuple[list[bytes], float]]) -> list[dict]:
-    kinds = [_Kind(port) for _ in parts]
-    plans = (
-        [(at, n, i) for i, at in enumerate(_moments(len(requests), rate, n))]
-        for n, (requests, rate) in enumerate(parts)
-    )
-    for kind in kinds:
-        for _ in range(CONNECTIONS):
-            await kind.open()
+async def _send(port: int, requests: list[bytes], rate: float) -> dict:
+    load = _Load(port)
+    for _ in range(CONNECTIONS):
+        await load.open()
+    gc.freeze()  # a pause of the sender is not the server's
     began = time.perf_counter() + 0.1
-    for at, n, i in merge(*plans):
+    for at, request in zip(_moments(len(requests), rate, port), requests, strict=True):
         due = began + at
         if (early := due - time.perf_counter()) > 0:
             await asyncio.sleep(early)
-        kinds[n].send(parts[n][0][i], due)
+        load.send(request, due)
     for _ in range(3000):
-        if all(len(k.times) == len(p[0]) for k, p in zip(kinds, parts, strict=True)):
+        if len(load.times) == len(requests):
             break
         await asyncio.sleep(0.01)
-    took_s = time.perf_counter() - began
-    return [kind.figures(len(p[0]), took_s) for kind, p in zip(kinds, parts, strict=True)]
+    return load.figures(len(requests), time.perf_counter() - began)
 
 
 if __name__ == "__main__":
@@ -127,17 +122,5 @@ if __name__ == "__main__":
         run = uvloop.run
     except ImportError:
         run = asyncio.run
-    port, webhooks, webhook_rate, questions, question_rate = sys.argv[1:6]
-    print(
-        json.dumps(
-            run(
-                _send(
-                    int(port),
-                    [
-                        (_read(Path(webhooks)), float(webhook_rate)),
-                        (_read(Path(questions)), float(question_rate)),
-                    ],
-                )
-            )
-        )
-    )
+    port, file, rate = sys.argv[1:4]
+    print(json.dumps(run(_send(int(port), _read(Path(file)), float(rate)))))

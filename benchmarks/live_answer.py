@@ -4,8 +4,9 @@ First the accept rate is measured, closed loop: signed webhooks to the public do
 after its commit. Then, in the same run, webhooks come at half that rate and questions (MegaFon's
 `contact`) beside them, both in an open loop: each leaves at its own random moment, and its time is
 counted from that moment, whatever the answers before it took. 70 % of the questions are of clients.
-Each client has a manager, every second one two numbers. Memory is that of the process with the
-index, without it, and at its highest.
+Each client has a manager, every second one two numbers. Beside it, in the same round, a bare
+aiohttp handler gets the same requests at the same moments: what machine and senders alone cost.
+Memory is that of the process with the index, without it, and at its highest.
 """
 
 from __future__ import annotations
@@ -111,10 +112,7 @@ def ask(where: Path, size: int, webhooks: int, rate: float, seconds: float, firs
         loaded_s = time.perf_counter() - began
         write_requests(files[0], generic(webhooks, size, first, SOURCES if size > 500 else 1))
         write_requests(files[1], (question(caller, i) for i, caller in enumerate(callers)))
-        sender = [sys.executable, "-m", "benchmarks._open", str(edges.served.port)]
-        sender += [str(files[0]), str(rate), str(files[1]), str(QUESTIONS_PER_S)]
-        done = subprocess.run(sender, capture_output=True, text=True, check=True, timeout=300)
-        sent, asked = json.loads(done.stdout)
+        sent, asked = send(edges.served.port, files, rate)
         for each in (sent, asked):
             assert each["unanswered"] == 0, each
             assert all(status.startswith("2") for status in each["statuses"]), each
@@ -129,6 +127,30 @@ def ask(where: Path, size: int, webhooks: int, rate: float, seconds: float, firs
         }
     finally:
         edges.served.stop()
+
+
+def send(port: int, files: list[Path], rate: float) -> list[dict]:
+    """Send webhooks and questions at their rates, each from a process of its own."""
+    senders = [
+        subprocess.Popen(
+            [sys.executable, "-m", "benchmarks._open", str(port), str(file), str(per_s)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for file, per_s in zip(files, (rate, QUESTIONS_PER_S), strict=True)
+    ]
+    return [json.loads(sender.communicate(timeout=300)[0]) for sender in senders]
+
+
+def bare(where: Path, rate: float) -> list[dict]:
+    """Send the requests of the last round to a bare handler."""
+    port = free_port()
+    serve = [sys.executable, "-m", "benchmarks.accept", "--serve-bare", str(port)]
+    served = Served(serve, port, {})
+    try:
+        return send(port, [where / "webhooks", where / "questions"], rate)
+    finally:
+        served.stop()
 
 
 def accept(where: Path, size: int, count: int, first: int) -> tuple[float, float]:
@@ -150,7 +172,7 @@ def main() -> None:
     print(f"live answer: {size:,} clients with {size * 3 // 2:,} numbers,")
     print(f"             {QUESTIONS_PER_S:g} questions a second for {seconds:g} s a round;")
     print(f"             {machine()}")
-    rates, plain, runs = [], [], []
+    rates, plain, runs, bares = [], [], [], []
     with folder() as where:
         prepare(where, size, 1 if options.small else SOURCES, ("generic",))
         second_numbers(where, size)
@@ -165,12 +187,15 @@ def main() -> None:
         for round_ in range(rounds):
             first = (round_ + 1) * 1_000_000
             runs.append(ask(where, size, int(half * seconds), half, seconds, first))
+            bares.append(bare(where, half))
     show("accepted without questions, closed loop", rates, "/s")
     show("webhooks beside the questions", [run["sent"]["per_s"] for run in runs], "/s")
     show("  p99", [run["sent"]["p99_ms"] for run in runs], "ms")
     show("live answer p50", [run["asked"]["p50_ms"] for run in runs], "ms")
     show("live answer p99", [run["asked"]["p99_ms"] for run in runs], "ms")
     show("  the slowest", [run["asked"]["worst_ms"] for run in runs], "ms")
+    show("bare handler, the same questions p50", [asked["p50_ms"] for _, asked in bares], "ms")
+    show("  p99", [asked["p99_ms"] for _, asked in bares], "ms")
     show("index, packed", [run["index"]["packed_bytes"] / 2**20 for run in runs], "MiB")
     show("process with index", [run["rss"] for run in runs], "MiB")
     show("  at its highest, while loading", [run["peak"] for run in runs], "MiB")

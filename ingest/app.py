@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -24,6 +25,7 @@ from ingest.core import Core
 from ingest.edges import Edges
 from ingest.inner import InnerDoor, edges_by_socket, edges_here
 from ingest.opening import log_readers, open_secrets, own_main, own_service
+from ingest.pauses import settle
 from ingest.settings import Settings
 from ingest.supervisor import until_stopped
 from storage.database import Database
@@ -219,6 +221,8 @@ async def _serve_part(
     asyncio.get_running_loop().set_default_executor(threads)
     running = {"all": running_all, "edges": running_edges, "core": running_core}[part]
     async with running(settings):
+        gc.collect()
+        settle()
         log.info("service.started", part=part, pid=os.getpid())
         await until_stopped(parent)
     log.info("service.stopped", part=part)

@@ -52,7 +52,10 @@ class HookRequest:
     def header(self, name: str) -> str | None:
         """Return the first header of that name, or None."""
         wanted = name.lower()
-        return next((value for key, value in self.headers if key == wanted), None)
+        for key, value in self.headers:
+            if key == wanted:
+                return value
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +111,7 @@ class NewDelivery:
     received_at: datetime
     head: Mapping[str, Any]  #: method, path, query, headers, url; for mail: folder, uid and so on
     body: bytes
+    digest: bytes | None = None  #: SHA-256 of the body, from whoever has it; None: still to be made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

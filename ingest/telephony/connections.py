@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -18,6 +20,7 @@ from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
 from ingest.telephony.door import Networks, is_in
+from ingest.telephony.turns import Turns
 
 HEAD_DEADLINE_S = 10.0
 IDLE_S = 75.0  #: longer than most proxies keep an idle connection to what they serve
@@ -28,13 +31,14 @@ LOG_LINE_BYTES = 300
 class GuardedHandler(RequestHandler):
     """aiohttp's connection with a deadline on each head."""
 
-    __slots__ = ("_address", "_guard", "_head_timer")
+    __slots__ = ("_address", "_guard", "_head_timer", "_put_off")
 
     def __init__(self, guard: GuardedServer, **options: Any) -> None:
         super().__init__(guard, **options)
         self._guard = guard
         self._address = ""
         self._head_timer: asyncio.TimerHandle | None = None
+        self._put_off = b""  #: what came and waits for its turn
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the deadline, or close at once if this address has too many connections."""
@@ -46,7 +50,27 @@ class GuardedHandler(RequestHandler):
             self.force_close()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; part of a head begins the deadline, its end takes it away."""
+        """Take bytes, at their turn: who asks who is calling is heard first."""
+        if self._put_off:
+            self._put_off += data
+        elif self._guard.urgent(data) or self._guard.turns.passes():
+            self._take(data)
+        else:
+            self._put_off = data
+            self._guard.turns.later(self._take_put_off)
+
+    def eof_received(self) -> None:
+        """Take what waits: a sender may say its piece and leave."""
+        self._take_put_off()
+        super().eof_received()
+
+    def _take_put_off(self) -> None:
+        data, self._put_off = self._put_off, b""
+        if data and self.transport is not None:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        """Hand bytes on; part of a head begins the deadline, its end takes it away."""
         before = self._request_count
         super().data_received(data)
         if self._request_count != before:
@@ -55,6 +79,11 @@ class GuardedHandler(RequestHandler):
                 self._end_broken_body(self._current_request)
         elif self._waiter is not None and not self._messages:
             self._begin_head()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Go on after a pause. aiohttp asks for it after each body, and parses nothing anew."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the connection."""
@@ -96,9 +125,12 @@ class GuardedServer(web.Server):
         head_deadline_s: float,
         per_address: int,
         uncapped: Networks,
+        urgent: Callable[[bytes], bool] | None,
         **options: Any,
     ) -> None:
         super().__init__(handler, **options)
+        self.turns = Turns()
+        self.urgent = urgent or (lambda data: False)
         self.head_deadline_s = head_deadline_s
         self.late_heads = 0  #: connections closed because their head did not come
         self.refused = 0  #: connections closed because their address had too many
@@ -125,8 +157,23 @@ class GuardedServer(web.Server):
             del self._open[address]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Front:
+    """An application that is one door and has no routes to choose from."""
+
+    answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+    #: tells of a request's first bytes whether a telephone may be ringing over it
+    urgent: Callable[[bytes], bool]
+
+
+FRONT = web.AppKey("front", Front)
+
+
 class DoorRunner(web.AppRunner):
-    """aiohttp's runner with guarded connections; the public door is run by nothing else."""
+    """aiohttp's runner with guarded connections; the public door is run by nothing else.
+
+    An application's `FRONT` is called without its router, middlewares and signals.
+    """
 
     def __init__(
         self,
@@ -152,10 +199,12 @@ class DoorRunner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         plain = await super()._make_server()
+        front = self.app.get(FRONT)
         return GuardedServer(
-            plain.request_handler,
-            request_factory=plain.request_factory,
+            front.answer if front else plain.request_handler,
+            request_factory=None if front else plain.request_factory,
             loop=asyncio.get_running_loop(),
+            urgent=front.urgent if front else None,
             **self._guarded,
             **plain._kwargs,
         )

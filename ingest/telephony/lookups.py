@@ -23,6 +23,7 @@ from ingest.domain.directory import PointFacts
 from ingest.matching.numbers import to_point
 from ingest.matching.register import Packing, Register
 from ingest.matching.who import ClientFacts, Company, DutyChange, company_of, who
+from ingest.pauses import settle
 from storage import lookups as stored
 from storage import noting
 from storage.database import Database
@@ -168,6 +169,7 @@ class Lookups:
                 break
             packing.add_holdings(held)
         register = packing.done()
+        settle()  # reading a million rows made the collector look at everything again and again
         while True:
             before = decision
             decided, decision = self._slice(stored.decided_after, decision, pause_s)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import time
 from collections.abc import Callable, Container, Mapping
 from datetime import datetime
@@ -29,14 +30,17 @@ from ingest.domain.deliveries import (
     UnreadableDelivery,
 )
 from ingest.keeper import Keeper, KeepFailed
+from ingest.telephony.connections import FRONT, Front
 from ingest.telephony.door import DoorCounters, DoorLimits, Networks, Quota, sender
 from ingest.telephony.live import FindWho, LiveAnswers
 from ingest.telephony.request import delivery_key, storable
 from ingest.telephony.subscriptions import ended_memory
+from ingest.telephony.turns import Turns
 
 Sources = Mapping[str, tuple[Provider, Account]]
 
 PREFIX = "/hooks/"
+_SOURCE = re.compile(rb"[A-Z]{1,10} /hooks/([^/? ]{1,200})")
 LONGEST_EVENT_ID = 200  #: characters; a longer one is named by its hash
 DRAIN_BYTES = 64 * 1024  #: of a body that nobody wants, so that its sender can read our answer
 DRAIN_S = 0.5
@@ -90,6 +94,7 @@ def public_door(
     app = web.Application()
     app.on_cleanup.append(door.close)
     app.router.add_route("*", "/{tail:.*}", door.handle)
+    app[FRONT] = Front(answer=door.handle, urgent=door.is_urgent)
     return app
 
 
@@ -118,8 +123,15 @@ class _Door:
         self._proxies: Networks = limits.proxies
         self._quotas: dict[str, Quota] = {}
         self._greetings: dict[str, Quota] = {}
+        self._turns = Turns()
 
-    async def handle(self, request: web.Request) -> web.Response:
+    def is_urgent(self, octets: bytes) -> bool:
+        """Tell of a request's first octets whether its source may ask who is calling."""
+        found = _SOURCE.match(octets)
+        known = self._sources().get(found[1].decode("ascii", "replace")) if found else None
+        return known is not None and known[0].lookup is not None
+
+    async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request; whatever happens, never with a 500."""
         source, path, query = split_target(request.raw_path)
         try:
@@ -132,7 +144,7 @@ class _Door:
             return _refusal(_Refused(503, retry_after_s=self._limits.retry_after_s))
 
     async def _handle(
-        self, request: web.Request, source: str, path: str, query: str
+        self, request: web.BaseRequest, source: str, path: str, query: str
     ) -> web.Response:
         known = self._sources().get(source)
         if known is not None and not known[0].hooks:
@@ -180,6 +192,8 @@ class _Door:
             else:
                 self._live.not_kept(source)
             return _response(said)
+        if provider.lookup is not None:  # it came in before its turn, and asks nothing
+            await self._turns.take()
         memory = ended_memory(hook, provider, account)
         receipt = await self._keep(hook, account.source, event_id, memory)
         return _response(_answer(hook, provider, account, receipt))
@@ -238,7 +252,7 @@ class _Door:
         quota.take()
         self._counters.of(source).handshakes += 1
 
-    async def _body(self, request: web.Request) -> bytes:
+    async def _body(self, request: web.BaseRequest) -> bytes:
         """Return the body. Raises _Refused for one too large, too slow or compressed."""
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise _Refused(415, "the body is compressed")
@@ -259,7 +273,7 @@ class _Door:
         except _BROKEN_BODY:
             raise _Refused(400, "the body breaks off") from None
 
-    def _peer(self, request: web.Request) -> str:
+    def _peer(self, request: web.BaseRequest) -> str:
         direct = request.remote or ""
         if not self._proxies:
             return direct
@@ -376,7 +390,7 @@ def _refusal(refused: _Refused) -> web.Response:
     return web.Response(status=refused.status, body=REFUSED, headers=headers)
 
 
-async def _drain(request: web.Request) -> None:
+async def _drain(request: web.BaseRequest) -> None:
     """Read a little of an unwanted body: closing on unread bytes could cost the sender our answer.
 
     What is left after that closes the connection.

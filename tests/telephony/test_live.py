@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from ingest.domain.answers import Answerer, Asked, Found, Lookup
-from ingest.domain.deliveries import Account, HookRequest, HookResponse
+from ingest.domain.deliveries import Account, HookRequest, HookResponse, Provider
 from ingest.keeper import Keeper, KeeperLimits
 from ingest.telephony import live
 from ingest.telephony.connections import DoorRunner
@@ -64,12 +64,13 @@ async def a_door(
     keeping: KeeperLimits | None = None,
     limits: DoorLimits | None = None,
     disk_free: float = 1.0,
+    others: Mapping[str, tuple[Provider, Account]] | None = None,
 ) -> AsyncIterator[Door]:
     log = GatedLog(directory / "calls.log.db")
     keeper = Keeper(log, limits=keeping, disk_free=lambda: disk_free)
     counters = DoorCounters()
     app = public_door(
-        sources=lambda: {"acme": (ASKING, ACCOUNT)},
+        sources=lambda: {"acme": (ASKING, ACCOUNT), **(others or {})},
         keeper=keeper,
         clock=lambda: NOON,
         limits=limits,
@@ -199,3 +200,39 @@ async def test_questions_that_wait_to_be_kept_have_a_bound(tmp_path: Path):
         assert door.counters.of("acme").unkept == 3
         never.set()
         await waiting.close()
+
+
+async def test_a_question_is_answered_before_a_burst_of_reports_that_came_earlier(tmp_path: Path):
+    proved: list[str] = []
+
+    def plain_verify(hook: HookRequest, account: Account) -> None:
+        proved.append("report")
+
+    def found(*given: Any) -> Any:
+        proved.append("question")
+        return found_anna(*given)
+
+    plain = replace(ASKING, verify=plain_verify, lookup=None)
+    others = {"plain": (plain, replace(ACCOUNT, source="plain"))}
+    async with a_door(tmp_path, found, others=others) as door:
+        senders = [await asyncio.open_connection("127.0.0.1", door.port) for _ in range(200)]
+        for number, (_, writer) in enumerate(senders[1:]):
+            body = b"event %d" % number
+            writer.write(
+                b"POST /hooks/plain HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n%b"
+                % (len(body), body)
+            )
+            if number % 2:
+                writer.close()  # it says its piece and leaves: kept all the same
+        senders[0][1].write(
+            b"POST /hooks/acme HTTP/1.1\r\nHost: h\r\nX-Proof: s3cret\r\n"
+            b"Content-Length: 3\r\n\r\nwho"
+        )
+        answer = await asyncio.wait_for(senders[0][0].readuntil(KNOWN), 10)
+        await door.until_kept(200)
+        for _, writer in senders:
+            writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert proved.count("report") == 199
+    assert proved.index("question") < 50

@@ -130,6 +130,15 @@ class Door:
     def kept(self) -> list[Delivery]:
         return self.log.read(0, 0, 1000)
 
+    async def until_kept(self, count: int) -> None:
+        """Return when so many are in the log."""
+        kept = asyncio.Event()
+        self.keeper.on_kept.append(lambda partition, last: kept.set())
+        async with asyncio.timeout(10):
+            while len(self.kept) < count:
+                await kept.wait()
+                kept.clear()
+
     async def speak(self, octets: bytes) -> bytes:
         """Send these bytes; return all that comes until the door closes."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
