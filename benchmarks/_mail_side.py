@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from benchmarks._mailbox import mailbox_at
+from benchmarks._mailbox import as_service, mailbox_at
 from ingest import logs
 from ingest.children import Failure, Readers
 from ingest.domain.mailboxes import MailboxState
@@ -103,7 +103,7 @@ def main() -> None:
     logs.configure("error")
     role, where = sys.argv[1], Path(sys.argv[2])
     if role == "keep":
-        print(json.dumps(asyncio.run(keep(where, int(sys.argv[3]), int(sys.argv[4])))))
+        print(json.dumps(as_service(keep(where, int(sys.argv[3]), int(sys.argv[4])))))
     else:
         print(json.dumps(record(where, int(sys.argv[3]))))
 

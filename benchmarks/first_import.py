@@ -3,15 +3,20 @@
 Dovecot on loopback, 20,000 messages. Kept: every message with its bytes in the delivery log and
 the cursor moved, in durable transactions. Recorded: also read, matched and recorded by a worker in
 a second process, which works at the same time. mbsync writes each message into a maildir, durably;
-beside it also without its FSync.
+beside it also without its FSync. Processor time is that of the process alone, without the server's;
+that of recording is the worker's and the reading child's.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 from benchmarks._common import arguments, company, folder, machine, show
@@ -26,29 +31,48 @@ def side(*arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def figures(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """Return what a process of ours printed at its end."""
-    printed, _ = process.communicate(timeout=600)
+def figures(process: subprocess.Popen[str]) -> tuple[dict[str, Any], float]:
+    """Return what a process of ours printed at its end, and its processor time.
+
+    The processor time of the processes that it started itself is in it.
+    """
+    assert process.stdout is not None
+    overdue = Timer(600, process.kill)
+    overdue.start()
+    printed = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    overdue.cancel()
+    process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0, printed
     found: dict[str, Any] = json.loads(printed.splitlines()[-1])
-    return found
+    return found, usage.ru_utime + usage.ru_stime
+
+
+def cpu_so_far(process: subprocess.Popen[str]) -> float:
+    """Return the processor time that a running process has taken."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def keep(where: Path, server: Dovecot, count: int) -> dict[str, Any]:
     """Import alone: nobody reads what is kept."""
-    return figures(side("keep", where, server.port, count))
+    return figures(side("keep", where, server.port, count))[0]
 
 
-def record(where: Path, server: Dovecot, count: int) -> float:
-    """Import while a worker records; return the seconds until the last one was recorded."""
+def record(where: Path, server: Dovecot, count: int) -> tuple[float, float]:
+    """Import while a worker records; return the seconds until the last one was recorded.
+
+    The second figure is the processor time of recording: the worker and the child that reads.
+    """
     company(where, 10_000).close()
     open_log(where / "mail.log.db", name="mail").close()
     worker = side("record", where, count)
     assert worker.stdout is not None
     assert worker.stdout.readline() == "ready\n"
-    kept = figures(side("keep", where, server.port, count))
-    began = kept["ended"] - kept["took"]
-    return float(figures(worker)["ended"] - began)
+    before = cpu_so_far(worker)
+    kept, _ = figures(side("keep", where, server.port, count))
+    recorded, cpu = figures(worker)
+    return float(recorded["ended"] - (kept["ended"] - kept["took"])), cpu - before
 
 
 def main() -> None:
@@ -73,37 +97,61 @@ def main() -> None:
         try:
             read_raw(server, count)  # the server makes its index; not counted
             for round_ in range(rounds):
-                measure(rows, where / f"round-{round_}", server, count)
+                measure(rows, where / f"round-{round_}", server, count, round_)
         finally:
             server.stop()
     for name, values in rows.items():
-        show(name, values, "" if ":" in name else "KiB" if "memory" in name else "/s")
+        show(name, values, unit(name))
 
 
-def measure(rows: dict[str, list[float]], where: Path, server: Dovecot, count: int) -> None:
-    """Measure one round, all ways one after another."""
+def unit(name: str) -> str:
+    """Return the unit of a figure of that name."""
+    if " : " in name:
+        return ""
+    return "us" if "CPU" in name else "KiB" if "memory" in name else "/s"
+
+
+def measure(
+    rows: dict[str, list[float]], where: Path, server: Dovecot, count: int, round_: int
+) -> None:
+    """Measure one round, all ways one after another, each round beginning with another one."""
 
     def note(name: str, value: float) -> None:
         rows.setdefault(name, []).append(value)
-        print(f"  round {len(rows[name])}: {name} {value:,.2f}", flush=True)  # a run takes minutes
+        print(f"  round {round_ + 1}: {name} {value:,.2f} {unit(name)}", flush=True)
 
     for name in ("kept", "recorded"):
         (where / name).mkdir(parents=True)
-    kept = keep(where / "kept", server, count)
-    note("kept, durable, raw message and cursor", count / kept["took"])
-    recorded = record(where / "recorded", server, count)
-    note("kept and recorded", count / recorded)
-    note("CPU of keeping, messages", count / kept["cpu"])
-    note("memory after a quarter", kept["quarter_kib"])
-    note("memory at the end", kept["end_kib"])
+    took: dict[str, float] = {}
+
+    def kept() -> None:
+        found = keep(where / "kept", server, count)
+        took["kept"] = found["took"]
+        note("kept, durable, raw message and cursor", count / found["took"])
+        note("keeping, CPU a message", found["cpu"] / count * 1e6)
+        note("memory after a quarter", found["quarter_kib"])
+        note("memory at the end", found["end_kib"])
+
+    def recorded() -> None:
+        took["recorded"], cpu = record(where / "recorded", server, count)
+        note("kept and recorded", count / took["recorded"])
+        note("recording, CPU a message", cpu / count * 1e6)
+
+    def copied(*, fsync: bool) -> None:
+        name = f"mbsync, FSync {'yes (its default)' if fsync else 'no'}"
+        took[name], cpu = read_mbsync(server, where, fsync=fsync)
+        note(name, count / took[name])
+        note(f"{name}, CPU a message", cpu / count * 1e6)
+
+    ways: list[Callable[[], None]] = [kept, recorded]
     if mbsync_command() is not None:
-        durable = read_mbsync(server, where, fsync=True)
-        hasty = read_mbsync(server, where, fsync=False)
-        note("mbsync, FSync yes (its default)", count / durable)
-        note("mbsync, FSync no", count / hasty)
-        note("kept : mbsync", durable / kept["took"])
-        note("kept and recorded : mbsync", durable / recorded)
-        note("kept and recorded : mbsync, FSync no", hasty / recorded)
+        ways += [partial(copied, fsync=True), partial(copied, fsync=False)]
+    turn = round_ % len(ways)
+    for way in ways[turn:] + ways[:turn]:
+        way()
+    for ours in ("kept", "recorded"):
+        for other in [name for name in took if name.startswith("mbsync")]:
+            note(f"{ours} : {other}", took[other] / took[ours])
 
 
 if __name__ == "__main__":

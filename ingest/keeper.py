@@ -148,6 +148,8 @@ class Keeper:
         Where the log has several partitions there is one transaction for each, and the memory
         moves in the last, when the others are durable: a cursor is never beyond what was kept.
         """
+        if len(self._lanes) == 1:
+            return await self._submit(0, deliveries, memory)
         parts: dict[int, list[int]] = {}
         for index, new in enumerate(deliveries):
             partition = partition_of(new.source, new.key, len(self._lanes))
@@ -290,14 +292,14 @@ class Keeper:
 
     def _count(self, parcel: _Parcel, kept: list[Kept]) -> int:
         """Count what was kept; return the last new position, or 0."""
-        last_new = 0
+        counters, last_new = self.counters, 0
         for new, one in zip(parcel.deliveries, kept, strict=True):
             if one.receipt is Receipt.REPEATED:
-                self.counters.repeated += 1
+                counters.repeated += 1
                 continue
-            self.counters.kept += 1
-            self.counters.bytes += len(new.body)
-            self.counters.changed += one.receipt is Receipt.CHANGED
+            counters.kept += 1
+            counters.bytes += len(new.body)
+            counters.changed += one.receipt is Receipt.CHANGED
             last_new = max(last_new, one.position)
         return last_new
 

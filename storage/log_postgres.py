@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, LiteralString, cast
 
@@ -38,7 +37,7 @@ from storage.log_postgres_sql import (
     ROWS,
     SCHEMA,
 )
-from storage.log_rows import Lying, check_storable, delivery_of, imprint_of, to_json
+from storage.log_rows import Lying, check_storable, delivery_of, digest_of, imprint_of, to_json
 from storage.owner import NETWORK, lock_number, plain_url
 
 STATEMENT_TIMEOUT_MS = 5_000
@@ -116,7 +115,7 @@ class PostgresLog:
     ) -> list[Kept]:
         """Keep all of these and the memory in one durable transaction, or nothing of it."""
         check_storable(deliveries)
-        digests = [sha256(new.body).digest() for new in deliveries]
+        digests = [digest_of(new) for new in deliveries]
         with self._session(self._appending[partition]) as connection:
             with connection.transaction():
                 kept = self._append(connection, partition, deliveries, digests)

@@ -21,6 +21,9 @@ from storage.log_rows import IN_FILE
 SCHEMA_VERSION = 1
 BUSY_S = 2.0
 
+#: Of the writer: in SQLite's 2 MiB the bodies of one group would push out the pages of indexes.
+CACHE_KIB = 8 * 1024
+
 #: Before it, two connections that write or checkpoint at the same moment can damage a WAL.
 SAFE_SQLITE = (3, 51, 3)
 
@@ -68,6 +71,7 @@ def connect_writer(path: Path, name: str) -> sqlite3.Connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON")  # what expired leaves the file
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         if _is_empty(connection):
             _make_tables(connection, name)
         _check_identity(connection, path, name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,15 +143,10 @@ class Session(Connection):
         By sequence number, because a window of UIDs may hold any number of messages; and by FETCH,
         because there are servers whose UID SEARCH takes sequence numbers for UIDs.
         """
-        lines = await self._ask(
-            "FETCH",
-            f"{first}:{last}",
-            "(UID)",
-            wanted=b"FETCH",
-            allowance=NOISE_MAX + 64 * (last - first),
-        )
-        found = [_read(read_fetch, answer) for answer in lines]
-        uids = sorted({each.uid for each in found if each is not None})
+        command = self._command("FETCH", f"{first}:{last}", "(UID)", wanted=b"FETCH")
+        await self._run([command], allowance=NOISE_MAX + 64 * (last - first))
+        outlines, contents = answered(command)
+        uids = sorted({*outlines, *contents})
         if not uids:
             await self.noop()  # all of them may have been expunged
             if self.exists >= last:
@@ -160,12 +155,16 @@ class Session(Connection):
 
     async def outlines(self, uids: Sequence[int]) -> dict[int, Fetched]:
         """Return size, date and flags of those of these messages that still exist."""
-        return await self._fetch(uids, _OUTLINE)
+        outlines, _ = await self._fetch(uids, _OUTLINE)
+        return outlines
 
     async def headers(self, uids: Sequence[int]) -> dict[int, Fetched]:
         """Return the raw headers of those of these messages that still exist."""
         part = f"(UID BODY.PEEK[HEADER]<0.{HEADER_MAX}>)"
-        return await self._fetch(uids, part, octets=len(uids) * SLACK)
+        outlines, contents = await self._fetch(uids, part, octets=len(uids) * SLACK)
+        return {
+            uid: Fetched(uid=uid, content=contents.get(uid)) for uid in {**outlines, **contents}
+        }
 
     async def bodies(self, outlines: Sequence[Fetched]) -> dict[int, bytes]:
         """Return the raw bytes of those of these messages that still exist.
@@ -177,9 +176,7 @@ class Session(Connection):
         found: dict[int, bytes] = {}
         if small:
             octets = sum(each.size or 0 for each in small)
-            command = self._fetching([each.uid for each in small], _BODY)
-            await self._run([command], allowance=self._room(octets), octets=octets)
-            found = _contents(command, {each.uid for each in small})
+            _, found = await self._fetch([each.uid for each in small], _BODY, octets)
         for each in outlines:
             if each.size is None or each.size > most:
                 content = await self._sliced(each.uid)
@@ -201,17 +198,15 @@ class Session(Connection):
         ):
             return await self.bodies(outlines), await self.outlines(then)
         octets = sum(each.size or 0 for each in outlines)
-        commands = [
-            self._fetching([each.uid for each in outlines], _BODY),
-            self._fetching(then, _OUTLINE),
-        ]
+        uids = [each.uid for each in outlines]
+        asked = frozenset((*uids, *then))  # the server may mingle the answers of the two
+        commands = [self._fetching(uids, _BODY, asked), self._fetching(then, _OUTLINE, asked)]
         await self._run(commands, allowance=self._room(octets) + NOISE_MAX, octets=octets)
-        asked = {each.uid for each in outlines} | set(then)
         merged: dict[int, bytes] = {}
         ahead: dict[int, Fetched] = {}
         for command in commands:
-            merged.update(_contents(command, asked))
-            told = _found(command, asked)
+            told, contents = answered(command)
+            merged.update(contents)
             ahead.update((uid, each) for uid, each in told.items() if each.size is not None)
         return merged, ahead
 
@@ -220,31 +215,33 @@ class Session(Connection):
         whole = bytearray()
         while True:
             part = f"(UID BODY.PEEK[]<{len(whole)}.{size}>)"
-            got = (await self._fetch([uid], part, size)).get(uid)
-            if got is None or got.content is None:
+            _, contents = await self._fetch([uid], part, size)
+            got = contents.get(uid)
+            if got is None:
                 return None
-            whole += got.content
+            whole += got
             if len(whole) > most:
                 error = ConnectionBroken("a mail is larger than the server said it is")
                 self._protocol.give_up(error)
                 raise error
-            if len(got.content) < size:
+            if len(got) < size:
                 return bytes(whole)
 
-    async def _fetch(self, uids: Sequence[int], parts: str, octets: int = 0) -> dict[int, Fetched]:
+    async def _fetch(
+        self, uids: Sequence[int], parts: str, octets: int = 0
+    ) -> tuple[dict[int, Fetched], dict[int, bytes]]:
+        """Return outlines and contents of those of these messages that still exist."""
         if not uids:
-            return {}
-        command = self._fetching(uids, parts)
+            return {}, {}
+        command = self._fetching(uids, parts, frozenset(uids))
         await self._run([command], allowance=self._room(octets), octets=octets)
-        asked = set(uids)
-        found = _found(command, asked)
-        for uid, content in command.contents.items():
-            if uid in asked:
-                found[uid] = Fetched(uid=uid, content=content)
-        return found
+        return answered(command)
 
-    def _fetching(self, uids: Sequence[int], parts: str) -> Asked:
-        return self._command("FETCH", uid_set(uids), parts, prefix="UID", wanted=b"FETCH")
+    def _fetching(self, uids: Sequence[int], parts: str, told: Container[int]) -> Asked:
+        """Return a FETCH of these messages; of any that are not `told` nothing is taken."""
+        return self._command(
+            "FETCH", uid_set(uids), parts, prefix="UID", wanted=b"FETCH", uids=told
+        )
 
     def _room(self, octets: int) -> int:
         """Return how much may come where so much was announced.
@@ -254,23 +251,17 @@ class Session(Connection):
         return (self._limits.mail_max_bytes + octets if octets else NOISE_MAX) + SLACK
 
 
-def _found(command: Asked, asked: Set[int]) -> dict[int, Fetched]:
-    """Return what a FETCH told of the messages asked for. Raises Refused."""
-    found: dict[int, Fetched] = {}
-    for answer in granted(command):
+def answered(command: Asked) -> tuple[dict[int, Fetched], dict[int, bytes]]:
+    """Return the outlines and contents that a FETCH told of, by UID. Raises Refused."""
+    for answer in granted(command):  # what did not come in the usual form
         each = _read(read_fetch, answer)
-        if each is not None and each.uid in asked and not _says_less(each, found):
-            found[each.uid] = each
-    return found
-
-
-def _contents(command: Asked, asked: Set[int]) -> dict[int, bytes]:
-    """Return the contents that a FETCH told of the messages asked for. Raises Refused."""
-    contents = {uid: content for uid, content in command.contents.items() if uid in asked}
-    for uid, each in _found(command, asked).items():
+        if each is None:
+            continue
         if each.content is not None:
-            contents[uid] = each.content
-    return contents
+            command.take_content(each.uid, each.content)
+        if each.content is None or each.size is not None:
+            command.take_outline(each)
+    return command.outlines, command.contents
 
 
 def _code(answer: Sequence[Part]) -> tuple[bytes, int | None]:
@@ -284,8 +275,3 @@ def _read(reader: Callable[[Sequence[Part]], Any], answer: Sequence[Part]) -> An
         return reader(answer)
     except Unparsable as error:
         raise ConnectionBroken(f"the server's answer cannot be read: {error}") from error
-
-
-def _says_less(each: Fetched, found: dict[int, Fetched]) -> bool:
-    """Tell whether this is mere news of flags about a message that was already told."""
-    return each.uid in found and each.size is None and each.content is None

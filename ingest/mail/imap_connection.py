@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 import ssl
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -90,6 +90,7 @@ class Connection:
         prefix: str | None = None,
         wanted: bytes | None = None,
         replies: tuple[bytes, ...] = (),
+        uids: Container[int] | None = None,
     ) -> Asked:
         return Asked(
             name,
@@ -98,6 +99,7 @@ class Connection:
             prefix=prefix,
             wanted=frozenset({wanted} if wanted else ()),
             replies=replies,
+            uids=uids,
         )
 
     async def _run(

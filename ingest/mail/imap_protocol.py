@@ -5,8 +5,9 @@ counts parentheses in them, and lets commands hang when the connection is gone. 
 and table of states are used as they are; everything that reads is replaced here. One task owns a
 connection. It may send several commands at once; the server answers them in their order.
 
-The path of a mail's octets is kept short, because a first import is measured by it: a message that
-lies whole in one chunk is cut out of it in one step; everything else is read line by line.
+The path of a mail's octets is kept short, because a first import is measured by it: messages and
+outlines that lie whole in one chunk are cut out in one step each; everything else is read line
+by line.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
+from collections.abc import Container
 
 from aioimaplib import aioimaplib  # type: ignore[import-untyped]
 
 from ingest.mail.imap_squeeze import BadStream, Squeezed
-from ingest.mail.imap_words import Part
+from ingest.mail.imap_words import OUTLINE, Fetched, Part, read_outline
 
 LINE_MAX = 64 * 1024  #: octets of one line; a longer one ends the connection
 NOISE_MAX = 1024 * 1024  #: octets that may come beside what was asked for
@@ -30,6 +32,9 @@ _MESSAGE = re.compile(
     rb"\* \d{1,10} FETCH \(UID (\d{1,10}) BODY\[(?:HEADER)?\](?:<0>)? \{(\d{1,10})\}\r\n",
     re.IGNORECASE,
 )
+_OUTLINE = re.compile(rb"\* " + OUTLINE + rb"\r\n", re.IGNORECASE)
+_RUN = re.compile(rb"(\d{1,10})(?::(\d{1,10}))?")
+_VANISHED = re.compile(rb"VANISHED (%b(?:,%b)*)$" % (_RUN.pattern, _RUN.pattern), re.IGNORECASE)
 _UNTAGGED = re.compile(rb"(?:(\d{1,10}) )?([A-Za-z]+)")
 
 
@@ -62,17 +67,32 @@ class Asked(aioimaplib.Command):  # type: ignore[misc]
         prefix: str | None = None,
         wanted: frozenset[bytes] = frozenset(),
         replies: tuple[bytes, ...] = (),
+        uids: Container[int] | None = None,
     ) -> None:
         super().__init__(name, tag, *args, prefix=prefix)
         self.wanted = wanted
+        self.fetches = b"FETCH" in wanted
+        self.uids = uids  #: of a FETCH: which messages it may tell of; None: any
         self.replies = list(replies)  #: lines for the server's continuation requests, in order
         self.challenges: list[bytes] = []
-        self.contents: dict[int, bytes] = {}  #: of a FETCH: messages that came in one piece, by UID
+        self.contents: dict[int, bytes] = {}  #: of a FETCH: messages in the usual form, by UID
+        self.outlines: dict[int, Fetched] = {}  #: of a FETCH: outlines in the usual form, by UID
 
     def append_to_resp(self, line: Part, result: str = "Pending") -> None:
         """Take a line of the answer; unlike the library's, no timer is set again for each."""
         self._resp_result = result
         self._resp_lines.append(line)
+
+    def take_content(self, uid: int, content: bytes) -> None:
+        """Take a message, or a header; one that was not asked for is forgotten."""
+        if self.uids is None or uid in self.uids:
+            self.contents[uid] = content
+
+    def take_outline(self, each: Fetched) -> None:
+        """Take an outline; mere news of flags says less than what was told before."""
+        known = each.uid in self.outlines and each.size is None
+        if not known and (self.uids is None or each.uid in self.uids):
+            self.outlines[each.uid] = each
 
     def fail(self, error: Exception) -> None:
         """End the wait for an answer with this error."""
@@ -216,7 +236,7 @@ class CarefulProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
                 if not self._missing:
                     at = self._end_literal(data, at)
                 continue
-            if not self._parts and (after := self._whole_message(data, at)):
+            if not self._parts and (after := self._whole_answers(data, at)) > at:
                 at = after
                 continue
             end = data.find(b"\r\n", at)
@@ -230,17 +250,25 @@ class CarefulProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
                 break  # what is behind it is compressed
         return at
 
-    def _whole_message(self, data: bytes, at: int) -> int:
-        """Cut out a message that lies whole in this chunk; return what is behind it, or 0."""
-        found = _MESSAGE.match(data, at)
-        if found is None or not self._asked or b"FETCH" not in self._asked[0].wanted:
-            return 0
-        start = found.end()
-        end = start + int(found[2])
-        if data[end : end + 3] != b")\r\n":
-            return 0
-        self._asked[0].contents[int(found[1])] = data[start:end]
-        return end + 3
+    def _whole_answers(self, data: bytes, at: int) -> int:
+        """Take the usual answers to FETCH that lie whole in this chunk; return what is behind."""
+        command = self._asked[0] if self._asked else None
+        if command is None or not command.fetches:
+            return at
+        while True:
+            if found := _MESSAGE.match(data, at):
+                start = found.end()
+                end = start + int(found[2])
+                if data[end : end + 3] != b")\r\n":
+                    return at
+                command.take_content(int(found[1]), data[start:end])
+                at = end + 3
+            elif found := _OUTLINE.match(data, at):
+                if (each := read_outline(found)) is not None:
+                    command.take_outline(each)
+                at = found.end()
+            else:
+                return at
 
     def _line(self, line: bytes) -> None:
         self._parts.append(line)
@@ -262,8 +290,8 @@ class CarefulProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         literal, self._pieces = b"".join(self._pieces), []
         if len(self._parts) == 1 and data[at : at + 3] == b")\r\n":
             found = _MESSAGE.match(self._parts[0] + b"\r\n")
-            if found and self._asked and b"FETCH" in self._asked[0].wanted:
-                self._asked[0].contents[int(found[1])] = literal
+            if found and self._asked and self._asked[0].fetches:
+                self._asked[0].take_content(int(found[1]), literal)
                 self._parts = []
                 return at + 3
         self._parts.append(bytearray(literal))
@@ -295,6 +323,9 @@ class CarefulProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
         elif number is not None and word == b"EXPUNGE":
             self.exists = max(0, self.exists - 1)
             self.notice.set()
+        elif word == b"VANISHED":  # never asked for, but there are servers that say it unasked
+            self.exists = max(0, self.exists - _vanished(parts[0]))
+            self.notice.set()
         running = self._running
         if running is not None and word in running.wanted:
             for part in parts:
@@ -321,3 +352,10 @@ class CarefulProtocol(aioimaplib.IMAP4ClientProtocol):  # type: ignore[misc]
             self._holding = True
         self._granted = running.name == "COMPRESS" and result.upper() == b"OK"
         running.close(text, result.upper().decode())
+
+
+def _vanished(line: Part) -> int:
+    """Return how many messages left the folder now (RFC 7162, section 3.2.10)."""
+    found = _VANISHED.match(line)  # those that left (EARLIER) were never counted
+    runs = _RUN.findall(found[1]) if found else ()
+    return sum(abs(int(last or first) - int(first)) + 1 for first, last in runs)

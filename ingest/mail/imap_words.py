@@ -10,7 +10,7 @@ import re
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 
 Part = bytes | bytearray
 Token = bytes | bytearray | None | list["Token"]
@@ -24,15 +24,19 @@ _TOKEN = re.compile(
     rb"""(?P<atom>(?:[^\s()"\[]|\[[^\]]*\])+))"""
 )
 _INTERNAL_DATE = re.compile(
-    rb"\s*(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)$"
+    rb"\s*(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d:\d\d:\d\d) ([+-]\d\d)(\d\d)$"
 )
-#: What nearly all servers answer where sizes, dates and flags were asked for.
-_OUTLINE = re.compile(
+#: What nearly all servers answer where sizes, dates and flags were asked for. Bounded, so that no
+#: line is long, and without line ends, so that it can be looked for in what is not parted yet.
+OUTLINE = (
     rb"\d{1,10} FETCH \((?:(?:UID (\d{1,10})|RFC822\.SIZE (\d{1,18})|"
-    rb'INTERNALDATE "([^"]{26})"|FLAGS \(([^()"\[{]*)\))(?: |(?=\)$)))+\)$',
-    re.IGNORECASE,
+    rb'INTERNALDATE "([^"\r\n]{26})"|FLAGS \(([^()"\[{\r\n]{0,4096})\))(?: |(?=\)))){1,4}\)'
 )
-_MONTHS = b"jan feb mar apr may jun jul aug sep oct nov dec".split()
+_OUTLINE = re.compile(OUTLINE + rb"$", re.IGNORECASE)
+_MONTHS = {
+    name: f"{number:02}"
+    for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)
+}
 
 
 class Unparsable(ValueError):
@@ -129,7 +133,7 @@ def read_fetch(parts: Sequence[Part]) -> Fetched | None:
     """Return what a FETCH answer says, or None if it names no UID (another session's news)."""
     outline = _OUTLINE.match(parts[0]) if len(parts) == 1 else None
     if outline:
-        return _outline(outline)
+        return read_outline(outline)
     found = tokens(parts)
     if len(found) < 3 or not isinstance(found[2], list):
         raise Unparsable("a FETCH answer holds no list")
@@ -152,7 +156,8 @@ def read_fetch(parts: Sequence[Part]) -> Fetched | None:
     )
 
 
-def _outline(found: re.Match[bytes]) -> Fetched | None:
+def read_outline(found: re.Match[bytes]) -> Fetched | None:
+    """Return what an answer in the form of OUTLINE says, or None if it names no UID."""
     uid, size, date, flags = found.groups()
     if uid is None:
         return None
@@ -160,7 +165,7 @@ def _outline(found: re.Match[bytes]) -> Fetched | None:
         uid=int(uid),
         size=int(size) if size else None,
         internal_date=read_internal_date(date) if date else None,
-        flags=tuple(flag.decode("ascii", "replace") for flag in flags.split()) if flags else (),
+        flags=tuple([flag.decode("ascii", "replace") for flag in flags.split()]) if flags else (),
     )
 
 
@@ -180,14 +185,13 @@ def _content(token: Token) -> bytes:
 def read_internal_date(text: bytes) -> datetime | None:
     """Return an INTERNALDATE in UTC, or None if it is no date."""
     found = _INTERNAL_DATE.match(text)
-    if not found or found[2].lower() not in _MONTHS:
+    month = _MONTHS.get(found[2].lower()) if found else None
+    if found is None or month is None:
         return None
-    day, year, hour, minute, second = (int(found[n]) for n in (1, 3, 4, 5, 6))
-    offset = timedelta(hours=int(found[8]), minutes=int(found[9]))
-    try:
-        zone = timezone(-offset if found[7] == b"-" else offset)
-        month = _MONTHS.index(found[2].lower()) + 1
-        return datetime(year, month, day, hour, minute, second, tzinfo=zone).astimezone(UTC)
+    day, _, year, time, hours, minutes = found.groups()
+    iso = f"{year.decode()}-{month}-{day.decode():0>2}T{time.decode()}"
+    try:  # in this form one step of the library reads it, and one comes for each mail
+        return datetime.fromisoformat(f"{iso}{hours.decode()}:{minutes.decode()}").astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

@@ -180,6 +180,7 @@ async def _read(
     Also returns the outlines of `then`, or None if they did not come.
     """
     fitting = [each for each in outlines if (each.size or 0) <= limits.mail_max_bytes]
+    larger = [each for each in outlines if (each.size or 0) > limits.mail_max_bytes]
     ahead: dict[int, Fetched] | None = None
     try:
         if then:
@@ -203,10 +204,9 @@ async def _read(
         for each in fitting
         if each.uid in bodies
     }
-    for each in outlines:
-        if each not in fitting:
-            reason = f"it is larger than {limits.mail_max_bytes} octets"
-            found.update(await _headers_only(session, each, reason))
+    for each in larger:
+        reason = f"it is larger than {limits.mail_max_bytes} octets"
+        found.update(await _headers_only(session, each, reason))
     return found, ahead
 
 
@@ -233,7 +233,8 @@ def _deliveries(
 
 def _delivery(place: Place, message: Message) -> NewDelivery:
     outline, folder = message.outline, place.folder
-    print_of = message.known or sha256(message.raw).hexdigest()
+    digest = sha256(message.raw).digest()
+    print_of = message.known or digest.hex()
     moment = outline.internal_date
     head: dict[str, Any] = {
         "mailbox": place.mailbox,
@@ -257,6 +258,7 @@ def _delivery(place: Place, message: Message) -> NewDelivery:
         received_at=place.received_at,
         head=head,
         body=message.raw,
+        digest=digest,
     )
 
 

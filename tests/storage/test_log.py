@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -114,6 +115,21 @@ def test_the_same_key_of_another_source_is_new(log: DeliveryLog) -> None:
     assert kept_one(log, a_delivery("k1", source="other")).receipt is Receipt.NEW
 
 
+def test_repeats_are_told_among_deliveries_of_several_sources(log: DeliveryLog) -> None:
+    log.append(0, [a_delivery("k1"), a_delivery("k2", source="other")])
+
+    again = log.append(
+        0, [a_delivery(k, source=s) for s in ("acme", "other") for k in ("k1", "k2")]
+    )
+
+    assert [one.receipt for one in again] == [
+        Receipt.REPEATED,
+        Receipt.NEW,
+        Receipt.NEW,
+        Receipt.REPEATED,
+    ]
+
+
 def test_an_event_id_with_another_body_is_kept_as_changed(log: DeliveryLog) -> None:
     log.append(0, [a_delivery("e1/aa", event_id="e1")])
 
@@ -163,6 +179,27 @@ def test_memory_moves_in_the_transaction_of_its_deliveries(log: DeliveryLog) -> 
     assert log.memory("cursor/inbox") == {"high": 7}
     assert log.memory("pause/inbox") is None
     assert log.memories("cursor/") == {"cursor/inbox": {"high": 7}, "cursor/sent": [1, 2]}
+
+
+def test_much_is_remembered_and_forgotten_at_once(log: DeliveryLog) -> None:
+    log.remember({f"seen/{n:03}": n for n in range(150)})
+    log.append(
+        0, [a_delivery("k1")], memory={f"seen/{n:03}": None if n % 2 else -n for n in range(150)}
+    )
+
+    assert log.memories("seen/") == {f"seen/{n:03}": -n for n in range(0, 150, 2)}
+
+
+def test_a_digest_that_is_given_is_what_would_have_been_made(log: DeliveryLog) -> None:
+    body = b"x" * (INLINE_BYTES + 1)
+    log.append(0, [a_delivery("given", body=body, digest=sha256(body).digest())])
+    log.append(0, [a_delivery("made", body=body)])
+
+    given, made = log.imprint(0, 1), log.imprint(0, 2)
+    assert given is not None
+    assert made is not None
+    assert given.sha256 == made.sha256 == sha256(body).hexdigest()
+    assert [delivery.body for delivery in log.read(0, 0)] == [body, body]
 
 
 def test_a_long_body_lies_in_a_file_named_by_its_content(log: DeliveryLog, tmp_path: Path) -> None:

@@ -146,6 +146,42 @@ async def test_mails_that_people_remove_meanwhile_disturb_nothing(
     assert not any(folder.error for state in office.history for folder in state.folders)
 
 
+def tidy_up(dovecot: Dovecot, user: str, numbers: str) -> list[bytes]:
+    """Change flags and expunge as a client with QRESYNC does; return what the server vanished."""
+    with dovecot.client(user) as client:
+        client.enable("QRESYNC")
+        client.select("INBOX")
+        client.store("1:*", "+FLAGS", "\\Seen")
+        client.store(numbers, "+FLAGS", "\\Deleted")
+        client.expunge()
+        return [bytes(each) for each in client.response("VANISHED")[1]]
+
+
+async def test_another_client_with_qresync_takes_and_doubles_nothing(
+    dovecot: Dovecot, office: Office
+) -> None:
+    dovecot.append("resync", [a_mail(number) for number in range(1, 7)])
+    mailbox = a_mailbox(dovecot, "resync")
+
+    async with office.following(mailbox, limits=PATIENT):
+        await office.until(lambda: imported(office, "mb-resync"))
+        vanished = await asyncio.to_thread(tidy_up, dovecot, "resync", "2:4")
+        await asyncio.to_thread(dovecot.append, "resync", [a_mail(7)])
+        await office.until(lambda: 7 in office.uids())
+    assert vanished == [b"2:4"], "this server has no QRESYNC: nothing is shown"
+
+    await asyncio.to_thread(tidy_up, dovecot, "resync", "1")  # while nobody follows
+    await asyncio.to_thread(dovecot.append, "resync", [a_mail(8)])
+    async with office.following(mailbox, limits=PATIENT):
+        await office.until(lambda: 8 in office.uids())
+        await asyncio.to_thread(dovecot.append, "resync", [a_mail(9)])
+        await office.until(lambda: 9 in office.uids())
+
+    assert office.uids() == [6, 5, 4, 3, 2, 1, 7, 8, 9]
+    assert office.keeper.counters.repeated == 0
+    assert not any(folder.error for state in office.history for folder in state.folders)
+
+
 async def test_another_numbering_makes_sightings_and_no_duplicates(
     dovecot: Dovecot, office: Office
 ) -> None:

@@ -345,7 +345,7 @@ async def test_endless_noise_closes_the_connection(office: Office, serve: Serve)
 
     server = await serve(mails={7: a_mail(7)})
     server.answers["UIDS"] = once(flood, default("UIDS"))
-    await follow_one(office, server)
+    await follow_one(office, server, limits=replace(IMPATIENT, patience_s=5.0))
     assert "more than was asked for" in errors(office)
 
 

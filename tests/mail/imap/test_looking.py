@@ -14,7 +14,7 @@ from ingest.mail.cursor import Cursor, to_memory
 from ingest.mail.folders import Folder, archives
 from ingest.mail.imap import Limits
 from ingest.mail.imap_dial import connected
-from tests.imap_servers import DEFAULTS, Answer, Dovecot, ScriptedServer, Wire
+from tests.imap_servers import DEFAULTS, Answer, Dovecot, ScriptedServer, Wire, uids_in
 from tests.mail.imap.conftest import IMPATIENT, QUICK, Office, a_mail, a_mailbox
 
 Serve = Callable[..., Awaitable[ScriptedServer]]
@@ -82,6 +82,82 @@ async def test_after_a_restart_of_ours_an_unchanged_folder_costs_one_command(
         await office.until(lambda: complete(office))
 
     assert fetches(server) == 0
+
+
+def vanishing(changes: asyncio.Queue[tuple[str, int]]) -> Answer:
+    """Let messages go and another one come while we wait in IDLE, and say so in QRESYNC's words."""
+
+    async def idle(wire: Wire, tag: str, args: str) -> None:
+        await wire.say("+ idling")
+        done = asyncio.ensure_future(wire.hear())
+        while not done.done():
+            change = asyncio.ensure_future(changes.get())
+            await asyncio.wait({done, change}, return_when=asyncio.FIRST_COMPLETED)
+            if change.done():
+                gone, come = change.result()
+                for uid in uids_in(gone):
+                    del wire.server.mails[uid]
+                wire.server.mails[come] = a_mail(come)
+                await wire.say(
+                    "* 1 FETCH (UID 1 FLAGS (\\Seen) MODSEQ (9))",
+                    "* VANISHED (EARLIER) 1:99",
+                    f"* VANISHED {gone}",
+                    f"* {len(wire.server.mails)} EXISTS",
+                )
+            change.cancel()
+        await done
+        await wire.say(f"{tag} OK done")
+
+    return idle
+
+
+async def test_messages_that_vanish_unasked_hide_no_mail_and_double_none(
+    office: Office, serve: Serve
+) -> None:
+    """As some servers say it to everybody once one client asked for QRESYNC (RFC 7162)."""
+    changes: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+    server = await serve(mails={uid: a_mail(uid) for uid in (1, 2, 3, 4)})
+    server.answers |= {"UIDS": only_existing, "IDLE": vanishing(changes)}
+    async with office.following(a_mailbox(server)):
+        await office.until(lambda: complete(office))
+        for gone, come in (("2:3", 5), ("4", 6), ("5", 7)):
+            await changes.put((gone, come))
+            await office.until(lambda come=come: come in office.uids())
+
+    del server.mails[1]  # while nobody follows
+    server.mails[8] = a_mail(8)
+    async with office.following(a_mailbox(server)):
+        await office.until(lambda: 8 in office.uids())
+
+    assert office.uids() == [4, 3, 2, 1, 5, 6, 7, 8]
+    assert office.keeper.counters.repeated == 0
+    assert not any(folder.error for state in office.history for folder in state.folders)
+
+
+async def test_what_vanished_is_not_counted_any_more(office: Office, serve: Serve) -> None:
+    server = await serve(mails={1: a_mail(1), 2: a_mail(2)})
+    server.answers["UIDS"] = only_existing
+
+    async def vanish(wire: Wire, tag: str, args: str) -> None:
+        vanished = [f"* VANISHED {uid}" for uid in (1, 2) if wire.server.mails.pop(uid, None)]
+        await wire.say(*vanished, "+ idling")
+        await wire.hear()
+        await wire.say(f"{tag} OK done")
+
+    server.answers["IDLE"] = vanish
+    async with office.following(a_mailbox(server), pace=LOOKING):
+        await office.until(lambda: complete(office))
+        await office.until(lambda: looks(server) > 3)
+
+    assert not any(folder.error for state in office.history for folder in state.folders)
+
+
+async def only_existing(wire: Wire, tag: str, args: str) -> None:
+    """Refuse sequence numbers that no message has, as strict servers do."""
+    if max(uids_in(args.partition(" ")[0])) > len(wire.server.mails):
+        await wire.say(f"{tag} BAD Invalid messageset")
+    else:
+        await DEFAULTS["UIDS"](wire, tag, args)
 
 
 @pytest.mark.parametrize("stuck_uidnext", [None, 2], ids=["modseq", "modseq and uidnext"])

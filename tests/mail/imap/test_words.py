@@ -84,6 +84,28 @@ def test_news_of_flags_without_uid_is_passed_over() -> None:
     assert read_fetch([b"1 FETCH (FLAGS (\\Seen))"]) is None
 
 
+ITEMS = st.sampled_from(
+    [
+        b"UID 7",
+        b"uid 8",
+        b"RFC822.SIZE 99",
+        b"RFC822.SIZE 9999999999999999999",
+        b'INTERNALDATE "17-Jul-2026 02:44:25 +0300"',
+        b'INTERNALDATE "31-Feb-2026 02:44:25 +0300"',
+        b'INTERNALDATE ""',
+        b"FLAGS (\\Seen  $x\ty \xff)",
+        b"FLAGS ()",
+    ]
+)
+
+
+@given(st.lists(ITEMS, min_size=1, max_size=6))
+def test_the_short_way_reads_what_the_grammar_reads(items: list[bytes]) -> None:
+    usual = b"1 FETCH (" + b" ".join(items) + b")"
+    unusual = usual[:-1] + b" X-MORE (1))"
+    assert read_fetch([usual]) == read_fetch([unusual])
+
+
 @pytest.mark.parametrize(
     "line", [b"1 FETCH (", b"1 FETCH )", b'1 FETCH ("', b"1 FETCH " + b"(" * 99]
 )
