@@ -65,6 +65,7 @@ RESPONDERS = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply",
 CALENDAR_METHODS = frozenset({"reply", "cancel", "refresh", "declinecounter"})
 
 _NO_REPLY = re.compile(r"(^|[._+-])(no|not|do-?_?\.?not)[._-]?repl(y|ies)($|[._+\d-])")
+_LIST_ID = re.compile(r"<([^<>]{1,200})>")
 _CALENDAR = re.compile(r"^calendar(-notification|-noreply|-server|bot)?@|^calendar-")
 
 
@@ -102,6 +103,8 @@ def why_automatic(headers: Headers, shape: Shape | None = None) -> str | None:
 
 def _submitted(headers: Headers) -> str | None:
     """Return the word in Auto-Submitted without parameters and comments; None for "no"."""
+    if "auto-submitted" not in headers:
+        return None
     word = parameters(headers.raw("auto-submitted") or "")[0].partition("(")[0].strip()
     return word if word not in ("", "no") else None
 
@@ -134,11 +137,13 @@ def _loop(headers: Headers) -> str | None:
 
     X-Loop with another's address is somebody's own forwarding, behind which a person may be.
     """
+    if headers.count("received") > MOST_HOPS:
+        return "loop"
+    if "x-loop" not in headers:
+        return None
     marks = {_bare_address(value) for value in headers.all_raw("x-loop")}
     here = {_address(headers, name) for name in ("delivered-to", "x-original-to", "to")}
-    if marks & (here - {""}) or len(headers.all_raw("received")) > MOST_HOPS:
-        return "loop"
-    return None
+    return "loop" if marks & (here - {""}) else None
 
 
 def _bare_address(field: str) -> str:
@@ -173,7 +178,7 @@ def _calendar(headers: Headers, shape: Shape) -> str | None:
     if shape.calendar_method in CALENDAR_METHODS:
         return "calendar"
     robots = [_address(headers, "from"), _address(headers, "sender")]
-    return "calendar" if any(_CALENDAR.search(robot) for robot in robots) else None
+    return "calendar" if any(_CALENDAR.match(robot) for robot in robots) else None
 
 
 def _list(headers: Headers) -> str | None:
@@ -190,7 +195,7 @@ def _is_own_group(headers: Headers) -> bool:
     Google and Microsoft send what comes to sales@ to its members as a mailing list; there
     a client wrote. The list's domain is then the one that the mail was delivered to.
     """
-    found = re.search(r"<([^<>]{1,200})>", headers.raw("list-id") or "")
+    found = _LIST_ID.search(headers.raw("list-id") or "") if "list-id" in headers else None
     if not found:
         return False
     home = found[1].lower().partition(".")[2]
@@ -200,7 +205,8 @@ def _is_own_group(headers: Headers) -> bool:
 
 
 def _no_reply(headers: Headers) -> str | None:
-    if not _NO_REPLY.search(_sender(headers).partition("@")[0]):
+    local = _sender(headers).partition("@")[0]
+    if "repl" not in local or not _NO_REPLY.search(local):
         return None
     back = _address(headers, "reply-to")
     if back and not _NO_REPLY.search(back.partition("@")[0]):
@@ -219,5 +225,5 @@ def _bare_word(field: str | None) -> str:
 
 
 def _address(headers: Headers, name: str) -> str:
-    people = read_addresses(headers.raw(name) or "")
+    people = headers.people(name)
     return people[0].address if people else ""

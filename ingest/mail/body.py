@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from ingest.domain.mails import Attachment
 from ingest.mail.charsets import decode, says_nothing
 from ingest.mail.flowed import unflowed
+from ingest.mail.html_words import html_to_parts
 from ingest.mail.limits import LIMITS, Limits
 from ingest.mail.pgp import unarmoured
 from ingest.mail.sniff import looks_like
-from ingest.mail.text import clean, html_to_parts, lines
+from ingest.mail.text import clean, lines
 from ingest.mail.tree import Part
 
 _TEXTS = frozenset({"text/plain", "text/html"})

@@ -54,7 +54,8 @@ EMPTY_WORDS = frozenset(
 _REFUSED = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"})
 _NAME = re.compile(r"[a-z0-9][a-z0-9._:+-]{0,39}")
 
-_PLAIN = re.compile(rb"[^\x1b~+&\x80-\xff]*")  # the same in every set but the wide ones
+_SHIFTS = (b"\x1b", b"~", b"+", b"&")  #: with one of them ASCII octets may mean other letters
+_HIGH = re.compile(rb"[\x80-\xff]+")
 _SINGLE_OCTET = re.compile(r"(?:cp|windows-)125\d|cp866|koi8-[ru]|iso-?8859-\d+|mac-cyrillic")
 
 #: Letters by how often Russian uses them, per thousand; the rarer ones of its neighbours get 1.
@@ -78,7 +79,7 @@ def decode(data: bytes, charset: str | None, *, whole: bool = True) -> tuple[str
     `whole=False` says that the data were cut, perhaps within a character. Never raises.
     """
     declared = _meant(charset)
-    if _PLAIN.fullmatch(data) and not declared.startswith(("utf-16", "utf-32", "utf16", "utf32")):
+    if _is_plain(data) and not declared.startswith(("utf-16", "utf-32", "utf16", "utf32")):
         return data.decode("ascii"), None
     codec = _codec(declared)
     if codec is None or declared in EMPTY_WORDS:
@@ -102,6 +103,11 @@ def decode(data: bytes, charset: str | None, *, whole: bool = True) -> tuple[str
     except (UnicodeError, ValueError):  # utf-16 and its like without their mark
         text, found = guess(data, whole=whole)
         return text, f"octets that are not {declared}, read as {found}"
+
+
+def _is_plain(data: bytes) -> bool:
+    """Tell whether octets are the same letters in every set but the wide ones."""
+    return data.isascii() and not any(octet in data for octet in _SHIFTS)
 
 
 def guess(data: bytes, *, hint: str | None = None, whole: bool = True) -> tuple[str, str]:
@@ -131,21 +137,34 @@ def _likely(data: bytes, hint: str) -> str:
         return "cp1252"
     scores = {name: _russian(data.decode(name, "replace")) for name in ("cp1251", "koi8-u")}
     best = max(scores, key=lambda name: scores[name])
-    if scores[best] < 0.25 and _is_chinese(data):
+    # Chinese comes in pairs of octets throughout; as Russian it looks like a half of it, at most.
+    if scores[best] < (0.5 if _in_pairs(data) else 0.25) and _is_chinese(data):
         return "gb18030"
     return best
 
 
-_BESIDE_LATIN = re.compile(
-    rb"(?<![\x80-\xff])(?:(?<=[A-Za-z])[\x80-\xff]{1,2}|[\xc0-\xff]{1,2}(?=[A-Za-z]))(?![\x80-\xff])"
-)
+#: Octets as `_between_latin` counts them: Latin letters, letters of cp1252, other high ones.
+_SORTS = bytes(
+    ord("h") if octet >= 0xC0
+    else ord("x") if octet >= 0x80
+    else ord("a") if chr(octet).isalpha()
+    else ord(".")
+    for octet in range(256)
+)  # fmt: skip
 
 
 def _between_latin(data: bytes) -> bool:
-    """Tell whether most high octets stand alone or in pairs beside Latin letters, as in Gr??e."""
-    beside = sum(len(found) for found in _BESIDE_LATIN.findall(data))
-    high = sum(1 for octet in data if octet >= 0xC0)
-    return high <= 2 * beside
+    """Tell whether most high octets stand alone or in pairs beside Latin letters, as in Gr??e.
+
+    Counted: one or two of them behind a Latin letter, and one or two letters of cp1252 before one.
+    """
+    sorts = b"." + data.translate(_SORTS)
+    letters = sorts.count(b"h")
+    behind = sorts.replace(b"x", b"h")
+    ones_and_more, pairs_and_more = behind.count(b"ah"), behind.count(b"ahh")
+    beside = ones_and_more + pairs_and_more - 2 * behind.count(b"ahhh")
+    beside += sorts.count(b".ha") + 2 * sorts.count(b".hha")
+    return letters <= 2 * beside
 
 
 def _russian(text: str) -> float:
@@ -182,19 +201,21 @@ def _is_chinese(data: bytes) -> bool:
     return common * 10 >= len(pairs) * 7
 
 
+def _in_pairs(data: bytes) -> bool:
+    return all(len(run) % 2 == 0 for run in _HIGH.findall(data))
+
+
 def _is_utf8(data: bytes, whole: bool) -> bool:
-    if len(re.findall(rb"[\xc2-\xf4][\x80-\xbf]", data[:4096])) < 3:
-        return False
     try:
         _decoded(data, "utf-8", "strict", whole)
-    except UnicodeError:
+    except UnicodeError:  # told first: nearly always at the first high octet
         return False
-    return True
+    return len(re.findall(rb"[\xc2-\xf4][\x80-\xbf]", data[:4096])) >= 3
 
 
 def _mostly_utf8(data: bytes) -> bool:
     text = data[:4096].decode("utf-8", "replace")
-    high = sum(1 for char in text if not char.isascii())
+    high = len(text) - len(text.encode("ascii", "ignore"))
     return high > 4 * text.count("\ufffd")
 
 
@@ -221,4 +242,6 @@ def _codec(name: str) -> str | None:
 def _decoded(data: bytes, codec: str, errors: str, whole: bool) -> str:
     if codec in ("utf-16", "utf-32") and data[:2] not in (b"\xff\xfe", b"\xfe\xff", b"\0\0"):
         codec += "-le" if sum(data[1:400:2]) <= sum(data[0:400:2]) else "-be"
+    if whole and codec == "utf-8":
+        return data.decode("utf-8", errors)
     return codecs.getincrementaldecoder(codec)(errors).decode(data, whole)

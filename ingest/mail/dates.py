@@ -10,6 +10,13 @@ from ingest.mail.month_words import MONTHS, ZONES
 
 _LONGEST = 200  #: characters of a Date field
 
+#: A date as nearly every mailer writes it; no reader reads another moment in it.
+_LAWFUL = re.compile(
+    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?(\d\d?) "
+    r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) ((?:19|2\d)\d\d) "
+    r"(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)(?: \([A-Za-z ]{0,40}\))?",
+    re.ASCII,
+)
 _ISO = re.compile(
     r"(\d{4})-(\d\d?)-(\d\d?)[T ]+(\d\d?:\d\d(?::\d\d)?)(?:[.,]\d{1,9})?\s*(Z|[+-]\d\d:?\d\d)?$"
 )
@@ -19,6 +26,10 @@ _COMMENT = re.compile(r"\([^()]*\)")
 _NOON = re.compile(r"\b(\d\d?)(:\d\d(?::\d\d)?)\s*([AP])M\b", re.IGNORECASE)
 _OFFSET = re.compile(r"(?:\b(?:GMT|UTC?))?\s*([+-]\d\d):?(\d\d)$", re.IGNORECASE)
 _YEARS_SINCE_1900 = re.compile(r"\b(1\d\d)(?=\s+\d\d?:)")
+
+_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH_NUMBERS = {name: number for number, name in enumerate(_NAMES, 1)}
+_MOST_OFFSET = 16 * 3600  #: seconds: no zone is so far from UTC
 
 
 def read_date(text: str | None) -> datetime | None:
@@ -30,17 +41,44 @@ def read_date(text: str | None) -> datetime | None:
     if not text or len(text) > _LONGEST:
         return None
     try:
+        lawful = _LAWFUL.fullmatch(text)
+        if lawful:
+            return _moment(*lawful.groups())
         parsed = parsedate_tz(text)
         if parsed is None or not 1970 <= parsed[0] <= 2200:
             return None
-        offset = timedelta(seconds=parsed[9] or 0)
-        if abs(offset) >= timedelta(hours=16):
-            return None
-        zone = timezone(offset) if offset else UTC
-        second = min(parsed[5], 59)  # a leap second
-        return datetime(*parsed[:5], second, tzinfo=zone)
+        return _aware(*parsed[:6], offset=parsed[9] or 0)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
+
+
+def _moment(
+    day: str, month: str, year: str, hour: str, minute: str, second: str, *zone: str
+) -> datetime | None:
+    """Return the moment of a lawful date, its zone in sign, hours and minutes."""
+    if not 1970 <= int(year) <= 2200:
+        return None
+    sign, hours, minutes = zone
+    offset = 3600 * int(hours) + 60 * int(minutes)
+    return _aware(
+        int(year),
+        _MONTH_NUMBERS[month],
+        int(day),
+        int(hour),
+        int(minute),
+        int(second),
+        offset=-offset if sign == "-" else offset,
+    )
+
+
+def _aware(
+    year: int, month: int, day: int, hour: int, minute: int, second: int, *, offset: int
+) -> datetime | None:
+    """Return the moment so many seconds before UTC. Raises ValueError for a day that is none."""
+    if abs(offset) >= _MOST_OFFSET:
+        return None
+    zone = timezone(timedelta(seconds=offset)) if offset else UTC
+    return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=zone)  # 60: a leap
 
 
 def stated_date(text: str | None) -> datetime | None:
@@ -51,6 +89,8 @@ def stated_date(text: str | None) -> datetime | None:
     """
     if not text or len(text) > _LONGEST:
         return None
+    if _LAWFUL.fullmatch(text):
+        return read_date(text)
     plain = " ".join(_COMMENT.sub(" ", text).strip(" \"'").split())
     found = _ISO.match(plain)
     if found:
@@ -61,9 +101,6 @@ def stated_date(text: str | None) -> datetime | None:
         day, month, year, hour, zone = found.groups()
         return read_date(_lawful(day, month, year, hour, zone))
     return read_date(_mended(plain))
-
-
-_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def _lawful(day: str, month: str, year: str, hour: str, zone: str | None) -> str | None:

@@ -16,6 +16,7 @@ from ingest.mail.quotes import (
     banner_of,
     header_block_at,
     is_rule,
+    lines_of,
     only_words,
 )
 from ingest.mail.text import clean
@@ -23,6 +24,7 @@ from ingest.mail.text import clean
 MOST = 5  #: mails forwarded one within the other
 _MOST_LINES = 2_000
 _LONGEST = 300  #: characters of a name, date or subject
+_COUNTED = re.compile(r"\[\d{1,3}\]$")  #: how often it was answered, as in "Re[2]"
 _MAILTO = re.compile(r"[\[<]mailto:([^\]>\s]{1,320})[\]>]", re.IGNORECASE)
 
 
@@ -31,7 +33,7 @@ def prefix_of(subject: str) -> str | None:
     head, colon, _ = subject[:24].partition(":")
     if not colon:
         return None
-    word = re.sub(r"\[\d{1,3}\]$", "", head.strip().casefold()).rstrip(". ")
+    word = _COUNTED.sub("", head.strip().casefold()).rstrip(". ")
     if word in FORWARD_PREFIXES:
         return "forward"
     return "reply" if word in REPLY_PREFIXES else None
@@ -43,8 +45,10 @@ def senders_within(text: str, subject: str) -> tuple[Forwarded, ...]:
     Only if it is a forward: its first sign of another mail announces one, or is a header block
     under a subject such as "FW: ...". A forward that a reply quotes is none of this mail's.
     """
-    lines = text.split("\n", _MOST_LINES)[:_MOST_LINES]
-    start = _first_forward(lines, forwards=prefix_of(subject) == "forward")
+    lines, looked_at = lines_of(text)
+    if len(lines) > _MOST_LINES:
+        lines, looked_at = lines[:_MOST_LINES], [at for at in looked_at if at < _MOST_LINES]
+    start = _first_forward(lines, looked_at, forwards=prefix_of(subject) == "forward")
     if start is None:
         return ()
     found: list[Forwarded] = []
@@ -61,9 +65,10 @@ def senders_within(text: str, subject: str) -> tuple[Forwarded, ...]:
     return tuple(it for it in found if it.address or it.name)
 
 
-def _first_forward(lines: Sequence[str], *, forwards: bool) -> int | None:
+def _first_forward(lines: Sequence[str], looked_at: Iterable[int], *, forwards: bool) -> int | None:
     """Return the line behind the first sign of a forwarded mail; None: it is no forward."""
-    for at, line in enumerate(lines):
+    for at in looked_at:
+        line = lines[at]
         if only_words(line) and not line.lstrip().startswith(">"):
             continue
         if not line.strip() or is_rule(line):

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC
-from uuid import UUID, uuid5
+from uuid import UUID
 
-from ingest.domain.mails import MailAddress
 from ingest.mail.dates import read_date
 from ingest.mail.headers import Headers
-from ingest.mail.participants import read_addresses
 from ingest.mail.text import clean
 from ingest.mail.threads import message_id
 
 #: Never changed: every identity ever stored was made with it.
 NAMESPACE = UUID("6f1c1f9a-7f43-5b0e-9c0b-5d3f0a8c2e17")
+
+#: Where a UUID says how it was made, and what it says there of a name's hash (RFC 9562, 5.5).
+_VERSION_AND_VARIANT = 0xF << 76 | 0x3 << 62
+_VERSION_5 = 5 << 76 | 0x2 << 62
 
 
 def identity_of(headers: Headers, body: bytes | None) -> str | None:
@@ -31,17 +33,26 @@ def identity_of(headers: Headers, body: bytes | None) -> str | None:
     """
     own_id = message_id(headers.raw("message-id"))
     if own_id is not None:
-        return str(uuid5(NAMESPACE, f"{clean(own_id)}\n{_fingerprint(headers)}"))
+        return _uuid5(f"{clean(own_id)}\n{_fingerprint(headers)}")
     if body is None:
         return None
-    people = ",".join(person.address for person in _people(headers, "to"))
+    people = ",".join(person.address for person in headers.people("to"))
     digest = hashlib.sha256(body.replace(b"\r\n", b"\n").rstrip()).hexdigest()
-    return str(uuid5(NAMESPACE, f"\n{_fingerprint(headers)}\n{people}\n{digest}"))
+    return _uuid5(f"\n{_fingerprint(headers)}\n{people}\n{digest}")
+
+
+def _uuid5(name: str) -> str:
+    """Return `str(uuid.uuid5(NAMESPACE, name))`, at a third of its cost."""
+    octets = hashlib.sha1(NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest()
+    number = int.from_bytes(octets[:16])
+    number = number & ~_VERSION_AND_VARIANT | _VERSION_5
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _fingerprint(headers: Headers) -> str:
     """Return a hash of From, Date and Subject, deaf to folding, encoding and zones."""
-    sender = next(iter(_people(headers, "from")), None)
+    sender = next(iter(headers.people("from")), None)
     stated = headers.text("date") or ""
     moment = read_date(stated)
     parts = (
@@ -50,7 +61,3 @@ def _fingerprint(headers: Headers) -> str:
         headers.text("subject") or "",
     )
     return hashlib.sha256(clean("\n".join(parts)).encode()).hexdigest()
-
-
-def _people(headers: Headers, name: str) -> tuple[MailAddress, ...]:
-    return read_addresses(headers.raw(name) or "")

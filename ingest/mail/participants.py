@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from ingest.domain.mails import MailAddress
 from ingest.mail.text import clean
@@ -16,6 +15,14 @@ _TOKEN = re.compile(
     r"|[^,;:\"()<=]+|."
 )
 _BREAKS = re.compile(r"[\s<>()\[\],;:\"]+")
+#: One person of a list as nearly all are written, with the comma behind: a name within quotes or
+#: without, or none at all. What is written otherwise is read piece by piece.
+_PERSON = re.compile(
+    r"(?:[ \t]*\"(?P<quoted>[^\"\\<>]*)\"[ \t]*|(?P<name>[^,;:\"()<>@]*))"
+    r"<(?P<angle>[\w.+-]+@[\w.-]+)>[ \t]*(?:,|\Z)"
+    r"|[ \t]*(?P<bare>[\w.+-]+@[\w.-]+)[ \t]*(?:,|\Z)",
+    re.ASCII,
+)
 _LITERAL = re.compile(r"[^\s<>()\[\],;:\"@]{1,64}@\[[^\s\]]{1,64}\]")
 _LONGEST_NAME = 500  #: characters
 
@@ -39,11 +46,25 @@ def read_addresses(text: str, *, limit: int = 1_000) -> tuple[MailAddress, ...]:
     unquoted comma cut in two is put together again. A piece without an address gives a
     MailAddress whose address is "". Linear in the text; never raises.
     """
-    return _read(text, limit)
+    people = _as_usual(text, limit)
+    return tuple(_piece_by_piece(text, limit) if people is None else people)
 
 
-@lru_cache(maxsize=16)  # identity, Mail and automatic ask for the same fields of one mail
-def _read(text: str, limit: int) -> tuple[MailAddress, ...]:
+def _as_usual(text: str, limit: int) -> list[MailAddress] | None:
+    """Return the people of a list in which all are written as usual, else None."""
+    people: list[MailAddress] = []
+    at = 0
+    while at < len(text) and len(people) < limit:
+        found = _PERSON.match(text, at)
+        if not found:
+            return None
+        quoted, name, angle, bare = found.groups()
+        people.append(_named((quoted or name or "").strip(" \t"), angle or bare))
+        at = found.end()
+    return people
+
+
+def _piece_by_piece(text: str, limit: int) -> list[MailAddress]:
     people: list[MailAddress] = []
     waiting: list[str] = []  # pieces without an address: the first half of a name, perhaps
     for piece in _pieces(text):
@@ -60,7 +81,7 @@ def _read(text: str, limit: int) -> tuple[MailAddress, ...]:
         waiting = []
         people.append(_named(name, address))
     people += [_named(", ".join(waiting), None)] if waiting else []
-    return tuple(people)
+    return people
 
 
 def _named(name: str, address: str | None) -> MailAddress:

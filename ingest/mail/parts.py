@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from email import message_from_bytes
 from email.message import Message
 from email.policy import compat32
+from functools import cached_property
 from itertools import pairwise
 
 import fast_mail_parser as fast
@@ -31,7 +32,10 @@ _MOST_MENDED = 10  #: containers in one message
 #: What a part is that does not say it, by what it stands in (RFC 2046, section 5.1.5).
 _DEFAULTS = {"multipart/digest": "message/rfc822"}
 
+_ENCODINGS = frozenset({"", "7bit", "8bit", "binary", "base64", "quoted-printable"})
 _ENCODING = re.compile(r"[\"' \t]*([a-z0-9-]+)")
+_NO_VALUE = re.compile(r";[^=;]*+(?:;|\Z)")  #: a parameter that is none
+_KIND = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}")
 
 
 class _TrySlow(Exception):
@@ -68,8 +72,8 @@ def _with_parts_mended(root: Part, limits: Limits) -> Part:
         found = _tree(whole, limits) if whole else None
         return found if found and found.children else replace(part, type="text/plain")
 
-    known = (part.type.startswith("multipart/") and not part.children for part in root.walk())
-    return mended(root) if any(known) else root
+    torn = [it for it in root.walk() if not it.children and it.type.startswith("multipart/")]
+    return mended(root) if torn else root
 
 
 class _Opening:
@@ -126,30 +130,36 @@ def _fast_tree(raw: bytes, limits: Limits) -> Part:
         raise _TrySlow from error
     _count(root, limits)
     octets = _Octets(
-        are_ascii=raw.isascii(),
-        hold_words=b"=?" in raw,
-        are_few=len(raw) < _WORTH_MENDING,
-        are_too_many=_is_too_much(raw, limits),
+        raw=raw, are_few=len(raw) < _WORTH_MENDING, are_too_many=_is_too_much(raw, limits)
     )
     tree = _of_fast(root, octets)
-    if not octets.are_too_many and _boundaries_are_similar(tree):
+    if not octets.are_too_many and tree.children and _boundaries_are_similar(tree):
         raise _TrySlow
     return tree
 
 
 def _is_too_much(raw: bytes, limits: Limits) -> bool:
     """Tell whether the slow parser would take too long over a message, or too much memory."""
+    if len(raw) <= min(limits.slow_octets, limits.slow_lines):
+        return False  # it cannot have as many lines
     return len(raw) > limits.slow_octets or raw.count(b"\n") > limits.slow_lines
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _Octets:
-    """What is asked of a whole message at each of its parts."""
+    """What is asked of a whole message at each of its parts, some of it seldom."""
 
-    are_ascii: bool
-    hold_words: bool
+    raw: bytes
     are_few: bool
     are_too_many: bool  #: for the slow parser: what is torn stays torn
+
+    @cached_property
+    def are_ascii(self) -> bool:
+        return self.raw.isascii()
+
+    @cached_property
+    def hold_words(self) -> bool:
+        return b"=?" in self.raw
 
 
 def _boundaries_are_similar(root: Part) -> bool:
@@ -197,20 +207,22 @@ def _is_spoilt(field: str, raw: _Octets) -> bool:
 
     Then a quote or a semicolon within a word, or a word over two parameters, reads as a mark.
     """
-    if not (field and raw.hold_words and raw.are_few):
+    if not (field and raw.are_few):
         return False
-    if "\ufffd" in field or "=?" in field or field.count('"') != 2 * field.count('="'):
-        return True
-    return '"' not in field and any("=" not in piece for piece in field.split(";")[1:])
+    quotes = field.count('"')
+    odd = "\ufffd" in field or "=?" in field or quotes != 2 * field.count('="')
+    bare = not quotes and _NO_VALUE.search(field) is not None
+    return (odd or bare) and raw.hold_words
 
 
 def _of_leaf(node: fast.PyLazyMimePart, encoding: str, raw: _Octets) -> bytes | None:
     """Return the octets of a leaf, None for a torn file; _TrySlow where text would be lost."""
     is_text = node.content_type.lower().startswith("text/")
     encoding = encoding.strip().lower()
-    mended = _mended(encoding, lambda: node.content or b"")
-    if mended is not None:
-        return mended
+    if encoding not in _ENCODINGS:
+        mended = _mended(encoding, lambda: node.content or b"")
+        if mended is not None:
+            return mended
     odd = "uue" in encoding or (is_text and encoding == "quoted-printable" and not raw.are_ascii)
     if odd and not raw.are_too_many:
         raise _TrySlow
@@ -316,8 +328,8 @@ def _part(
     torn: int = 0,
 ) -> Part:
     kind, params = parameters(content_type)
-    placed, its_params = parameters(disposition)
-    if not re.fullmatch(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}", kind):
+    placed, its_params = parameters(disposition) if disposition else ("", {})
+    if not _KIND.fullmatch(kind):
         kind = "multipart/mixed" if children else "text/plain"
     name = its_params.get("filename") or its_params.get("name") or params.get("name")
     return Part(

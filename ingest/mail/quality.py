@@ -17,7 +17,7 @@ from ingest.domain.contacts import ContactPoint, PointKind
 from ingest.domain.directory import Directory, Holding, Line, LineKind, PointFacts
 from ingest.domain.mails import Mail, MailAddress, PassageKind, Sighting
 from ingest.mail.message import parse
-from ingest.mail.signatures import name_in, numbers_written
+from ingest.mail.signed import name_in, numbers_written
 from ingest.matching.knowledge import Knowledge
 from ingest.matching.signed import numbers_in
 from ingest.matching.touches_of_mails import touch_of_mail

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ingest.mail.quote_words import (
     FORWARD,
@@ -20,6 +21,7 @@ from ingest.mail.quote_words import (
     WEEKDAYS,
 )
 
+MOST_LINES = 20_000  #: what stands behind them is new: nobody wrote it by hand
 _LONGEST = 400  #: characters of a line that are looked at
 _MOST_LINES = 4  #: an attribution is wrapped over
 _BLOCK_LINES = 24  #: a header block, with its wrapped lists of recipients
@@ -53,8 +55,34 @@ class HeaderBlock:
     fields: Mapping[str, str]  #: from, date, to, cc, subject
 
 
+@lru_cache(maxsize=1)  # a text is parted, and then asked who wrote what it forwards
+def lines_of(text: str) -> tuple[Sequence[str], Sequence[int]]:
+    """Return the lines of a text, all that stand behind `MOST_LINES` as one, and `worth_a_look`."""
+    lines = text.split("\n", MOST_LINES)
+    return lines, worth_a_look(lines)
+
+
+def worth_a_look(lines: Sequence[str]) -> list[int]:
+    """Return which lines may announce another mail, be marked as quoted, or be empty.
+
+    The others are words: most lines, told without a closer look. They begin with a letter or a
+    digit, so none is a banner, a rule or a quote's mark; none is a header line or an attribution
+    (no colon in it), and none that is short says that another mail follows.
+    """
+    return [
+        at
+        for at, line in enumerate(lines)
+        if ":" in line
+        or not line[:1].isalnum()
+        or (
+            len(line) <= _LONGEST_FORWARD_LINE
+            and line.rstrip(" \t\u00a0*").casefold() in FORWARD_LINES
+        )
+    ]
+
+
 def only_words(line: str) -> bool:
-    """Tell whether a line can announce no other mail: most lines, told without a closer look.
+    """Tell whether a line can announce no other mail, though it is `worth_a_look`.
 
     It is no banner or rule (not drawn, and too long to be words alone), no header line and no
     attribution (no colon in it).

@@ -19,6 +19,9 @@ BEGINNINGS = ("divrplyfwdmsg", "appendonsend", "stopspelling", "mail-editor-refe
 #: Of an element that holds the attribution alone.
 ATTRIBUTIONS = ("moz-cite-prefix", "gmail_attr", "moz-email-headers-table")
 
+#: Elements that may be, or begin, any of these.
+_ELEMENTS = frozenset({"div", "blockquote", "hr", "section", "span"})
+
 #: Outlook draws this line above the header block of what it quotes.
 _BORDER = re.compile(
     r"border-top:\s{0,3}solid\s{0,3}#(?:e1e1e1|b5c4df|[a-f0-9]{6})\s{0,3}1\.0pt"
@@ -52,8 +55,10 @@ class Quoting:
                 return False
             self._element = None
             return True
-        if attributes is None or name not in ("div", "blockquote", "hr", "section", "span"):
+        if attributes is None or name not in _ELEMENTS:
             return False
+        if not attributes and name != "blockquote":
+            return False  # nothing says that it is one
         return self._begins(name, attributes.partition(">")[0].lower())
 
     def _begins(self, name: str, attributes: str) -> bool:

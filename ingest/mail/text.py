@@ -1,207 +1,29 @@
-"""Text of a mail: what may be stored, and the words of an HTML body."""
+"""Text of a mail: what may be stored, and how its lines end."""
 
 from __future__ import annotations
 
-import html as entities
 import re
 
-from ingest.mail.quoting_html import Quoting
-
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_SPACES = re.compile(r"[ \t\r\n\f\u00a0\u200b\ufeff]+")
-
-#: Elements whose words are not for the reader.
-_HIDDEN = frozenset({"head", "script", "style", "template", "title", "noframes", "svg", "math"})
-_PARAGRAPHS = frozenset(
-    ("p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "hr")
-)
-_BLOCKS = frozenset(
-    (
-        *("address", "article", "body", "caption", "center", "dd", "div", "dl", "dt", "fieldset"),
-        *("footer", "form", "header", "li", "main", "pre", "section", "tbody", "thead", "tr"),
-    )
-)
-#: Elements that have no end tag.
-_EMPTY = frozenset({"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "wbr"})
-_NO_DISPLAY = re.compile(r"\bstyle\s*=\s*[\"'][^\"']{0,600}display\s*:\s*none")
-_UNSEEN = re.compile(r"\shidden(?=[\s=/]|$)")
-_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
-_OPENING = re.compile(r"<(?=[a-zA-Z/!?])")
-_TAG = re.compile(r"</?([a-zA-Z][a-zA-Z0-9:-]{0,30})")
 
 
 def clean(text: str) -> str:
     """Return the text with U+FFFD where a database or UTF-8 would refuse a character."""
-    return _UNSTORABLE.sub("\ufffd", text)
+    return text if _is_storable(text) else _UNSTORABLE.sub("\ufffd", text)
+
+
+def _is_storable(text: str) -> bool:
+    """Tell whether nothing is to be replaced; encoding asks that faster than any pattern."""
+    if "\0" in text:
+        return False
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def lines(text: str) -> str:
     """Return body text with `\\n` between lines and nothing but words at its end."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").rstrip()
-
-
-class _Words:
-    """The words found so far, and how many line ends stand behind the last of them."""
-
-    def __init__(self) -> None:
-        self.pieces: list[str] = []
-        self.ends = 2
-        self.quoting = Quoting()
-        self.marks: list[int] = []  #: how many pieces came before a quote's begin or end
-
-    def add(self, text: str) -> None:
-        text = _SPACES.sub(" ", text)
-        if self.ends or (self.pieces and self.pieces[-1].endswith(" ")):
-            text = text.lstrip()
-        if text:
-            self.pieces.append(text)
-            self.ends = 0
-
-    def end_line(self, at_least: int) -> None:
-        if self.pieces and self.ends < at_least:
-            self.pieces.append("\n" * (at_least - self.ends))
-            self.ends = at_least
-
-
-def html_to_text(html: str) -> str:
-    """Return the words of an HTML body, blocks on lines of their own, in linear time.
-
-    No parser of HTML: one pass over the tags. It serves matching and reading; the page
-    shows the sanitised HTML itself.
-    """
-    return html_to_parts(html)[0]
-
-
-def html_to_parts(html: str) -> tuple[str, tuple[tuple[int, int], ...]]:
-    """Return the words of an HTML body, and from where to where in them earlier mails stand."""
-    words = _Words()
-    at, size = 0, len(html)
-    missing: set[str] = set()  # ends that do not come any more: searched for once
-    while at < size:
-        found = _OPENING.search(html, at)
-        opening = found.start() if found else size
-        if opening > at:
-            words.add(entities.unescape(html[at:opening]))
-        if opening < size:
-            opening = _past_tag(html, opening, words, missing)
-        at = opening
-    return _tidied(words)
-
-
-def _tidied(words: _Words) -> tuple[str, tuple[tuple[int, int], ...]]:
-    """Return the text without spaces before line ends, and the quotes' places in it."""
-    raw = "".join(words.pieces)
-    text = "\n".join(line.rstrip() for line in raw.split("\n")).strip()
-    if not words.marks:
-        return text, ()
-    marks = [*words.marks, len(words.pieces)]
-    places, at = [], 0
-    for begin, end in zip(marks[::2], marks[1::2], strict=False):
-        before = sum(map(_letters, words.pieces[at:begin]))
-        within = sum(map(_letters, words.pieces[begin:end]))
-        at = end
-        places.append((before, within))
-    return text, tuple(_found(text, places))
-
-
-def _letters(piece: str) -> int:
-    return len("".join(piece.split()))
-
-
-def _found(text: str, places: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return where in the text runs of so many letters stand: what is tidied keeps its letters."""
-    found, at = [], 0
-    for before, within in places:
-        begin = _after(text, at, before)
-        while begin < len(text) and text[begin].isspace():
-            begin += 1
-        at = _after(text, begin, within)
-        if within:
-            found.append((begin, at))
-    return found
-
-
-def _after(text: str, at: int, letters: int) -> int:
-    """Return the place behind so many letters."""
-    while letters and at < len(text):
-        letters -= not text[at].isspace()
-        at += 1
-    return at
-
-
-def _past_tag(html: str, at: int, words: _Words, missing: set[str]) -> int:
-    """Take the tag that opens at `at`; return where reading goes on."""
-    if html.startswith("<!--", at):
-        return _past(html, "-->", at, missing)
-    if html.startswith(("<!", "<?"), at):
-        return _past(html, ">", at, missing)
-    found = _TAG.match(html, at)
-    if not found:
-        words.add("<")
-        return at + 1
-    name, opens = found[1].lower(), html[at + 1] != "/"
-    attributes = _attributes(html, found.end()) if opens else None
-    if attributes and name not in _EMPTY and _is_unseen(attributes):
-        behind = _past_element(html, name, found.end(), missing)
-        if behind is not None:
-            return behind
-    if words.quoting.turns(name, attributes):
-        words.marks.append(len(words.pieces))
-    if name == "br":
-        words.end_line(min(words.ends + 1, 2))
-    elif name in _PARAGRAPHS:
-        words.end_line(2)
-    elif name in _BLOCKS:
-        words.end_line(1)
-    elif name in ("td", "th") and opens and not words.ends:
-        words.add(" ")
-    if name == "li" and opens:
-        words.add("- ")
-    if name in _HIDDEN and opens:
-        return _past_hidden(html, name, found.end(), missing)
-    return _past(html, ">", found.end(), missing)
-
-
-def _past(html: str, end: str, at: int, missing: set[str]) -> int:
-    """Return the place behind the next `end`; where none comes, one character on."""
-    place = -1 if end in missing else html.find(end, at)
-    if place < 0:
-        missing.add(end)
-        return at + 1
-    return place + len(end)
-
-
-def _attributes(html: str, at: int) -> str:
-    """Return what stands between a tag's name and its end, or the next tag where it has none."""
-    return html[at : at + 600].partition(">")[0].partition("<")[0]
-
-
-def _is_unseen(attributes: str) -> bool:
-    """Tell whether an element's attributes say that no reader sees it."""
-    attributes = attributes.lower()
-    if "none" in attributes and _NO_DISPLAY.search(attributes):
-        return True
-    return "hidden" in attributes and bool(_UNSEEN.search(_QUOTED.sub("", attributes)))
-
-
-def _past_element(html: str, name: str, at: int, missing: set[str]) -> int | None:
-    """Return the place behind an element's own end tag, None where it never closes."""
-    if f"end of {name}" in missing:
-        return None
-    depth = 1
-    for found in re.compile(rf"<(/?){name}\b", re.IGNORECASE).finditer(html, at):
-        depth += -1 if found[1] else 1
-        if depth == 0:
-            return _past(html, ">", found.end(), missing)
-    missing.add(f"end of {name}")
-    return None
-
-
-def _past_hidden(html: str, name: str, at: int, missing: set[str]) -> int:
-    """Return the place behind the end tag of an element that is not for the reader."""
-    if name not in missing:
-        found = re.compile(rf"</{name}\b[^>]{{0,200}}>", re.IGNORECASE).search(html, at)
-        if found:
-            return found.end()
-        missing.add(name)
-    return _past(html, ">", at, missing)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.rstrip()

@@ -1,15 +1,18 @@
 """The files and the text within a winmail.dat, Outlook's own wrapper (TNEF).
 
 Source: [MS-OXTNEF], the stream of attributes, and [MS-OXPROPS], the names of properties. What is
-read: attachments with name, type and octets, and the text; RTF is not. Every length is a
-stranger's claim: what does not fit ends the reading, and what came whole before it counts.
+read: attachments with name, type and octets, and the text; RTF where there is no other. Every
+length is a stranger's claim: what does not fit ends the reading, and what came whole before counts.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from ingest.mail import rtf
+from ingest.mail.rtf_compressed import unpacked
 
 MARK = b"\x78\x9f\x3e\x22"
 
@@ -26,7 +29,7 @@ _FILE_TITLE = 0x8010
 _FILE_PROPERTIES = 0x9005
 
 _LONG_NAME, _SHORT_NAME, _MEDIA_TYPE = 0x3707, 0x3704, 0x370E
-_BODY, _HTML, _HTML_CODE_PAGE = 0x1000, 0x1013, 0x3FDE
+_BODY, _HTML, _HTML_CODE_PAGE, _RTF = 0x1000, 0x1013, 0x3FDE, 0x1009
 
 _NARROW, _WIDE, _OBJECT, _BINARY = 0x1E, 0x1F, 0x0D, 0x102
 #: Octets of the property types that have a fixed size, padded to four.
@@ -50,6 +53,7 @@ class Unwrapped:
     text: str = ""
     html: bytes = b""
     html_charset: str | None = None
+    packed_rtf: bytes = b""  #: its text where it has no other: see `with_words_of_rtf`
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,8 +82,17 @@ def unwrap(data: bytes) -> Unwrapped | None:
             found.files.append(WrappedFile())
         elif found.files:
             _take_file(found.files[-1], name, value, charset)
+    if found.text or found.html:
+        found.packed_rtf = b""
     found.files = [file for file in found.files if file.content or file.name]
     return found
+
+
+def with_words_of_rtf(found: Unwrapped) -> Unwrapped:
+    """Return what was found with the text that stands in packed RTF, which takes up to a second."""
+    words = rtf.words(unpacked(found.packed_rtf))
+    html = words.html.encode(errors="replace")
+    return replace(found, text=words.text, html=html, html_charset="utf-8", packed_rtf=b"")
 
 
 def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -122,6 +135,8 @@ def _take_bodies(found: Unwrapped, value: bytes, charset: str) -> None:
         wide = html.kind == _WIDE
         found.html = html.value.rstrip(b"\0")
         found.html_charset = "utf-16-le" if wide else _charset(number) if number else None
+    if _RTF in known:
+        found.packed_rtf = known[_RTF].value
 
 
 def _charset(code_page: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from ingest.mail.charsets import decode, guess
@@ -11,7 +12,11 @@ from ingest.mail.charsets import decode, guess
 _OPENING = re.compile(r"=\?([A-Za-z0-9][\w.:+-]{0,39})(?:\*[\w-]{0,20})?\?([bBqQ])\?")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _PADDING = re.compile(rb"=+")
+_REPEATED = 200  #: characters of a field that is worth remembering
 _WHOLE = -1  #: the number of a value that is encoded and said in one piece
+_MOST_PARTS = 1_000  #: of a field that has parameters
+_SPLITS = re.compile('[;"]')
+_ESCAPED = re.compile(r"\\(.)")
 _ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
 
 
@@ -85,10 +90,24 @@ def parameters(value: str) -> tuple[str, dict[str, str]]:
     Names are lowered; RFC 2231 continuations are joined and decoded, encoded words in
     values read. Of two parameters of one name the first counts.
     """
-    word, *rest = _split(value[:65_536])
+    if ";" not in value:
+        return value[:65_536].strip().lower(), {}
+    if len(value) > _REPEATED:
+        return _parameters(value[:65_536])
+    word, found = _known_parameters(value)
+    return word, dict(found)
+
+
+@lru_cache(maxsize=64)  # the same few types stand over nearly all parts
+def _known_parameters(value: str) -> tuple[str, dict[str, str]]:
+    return _parameters(value)
+
+
+def _parameters(value: str) -> tuple[str, dict[str, str]]:
+    word, *rest = _split(value)
     plain: dict[str, str] = {}
     extended: dict[str, dict[int, tuple[bool, str]]] = {}
-    for piece in rest[:1_000]:
+    for piece in rest[:_MOST_PARTS]:
         name, equals, text = piece.partition("=")
         name = name.strip().lower()
         if not equals or not name:
@@ -112,12 +131,12 @@ def _split(value: str) -> list[str]:
         return value.split(";")
     pieces: list[str] = []
     start = at = 0
-    while at < len(value):
-        char = value[at]
-        if char == ";":
+    while found := _SPLITS.search(value, at):
+        at = found.start()
+        if found[0] == ";":
             pieces.append(value[start:at])
             start = at + 1
-        elif char == '"':
+        else:
             at = _closing_quote(value, at)
         at += 1
     return [*pieces, value[start:]]
@@ -125,6 +144,9 @@ def _split(value: str) -> list[str]:
 
 def _closing_quote(value: str, at: int) -> int:
     """Return where the quote opened at `at` closes; the end where it never does."""
+    end = value.find('"', at + 1)
+    if end >= 0 and value.find("\\", at + 1, end) < 0:
+        return end
     end = at + 1
     while end < len(value) and value[end] != '"':
         end += 2 if value[end] == "\\" else 1
@@ -135,7 +157,8 @@ def _unquoted(text: str) -> str:
     text = text.strip()
     if not text.startswith('"'):
         return text
-    return re.sub(r"\\(.)", r"\1", text[1 : _closing_quote(text, 0)])
+    inside = text[1 : _closing_quote(text, 0)]
+    return _ESCAPED.sub(r"\1", inside) if "\\" in inside else inside
 
 
 def _extended(sections: dict[int, tuple[bool, str]]) -> str:

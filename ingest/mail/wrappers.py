@@ -35,6 +35,7 @@ class Budget:
 
     wrappers: int = 20
     files: int = 1_000
+    rtf: int = 1  #: packed texts of a winmail.dat: a mail has one
 
 
 def opened(root: Part, read: Reader, budget: Budget) -> Part:
@@ -101,6 +102,9 @@ def _of_tnef(part: Part, has_words: bool, budget: Budget) -> Part:
     found = tnef.unwrap(part.content)
     if found is None:
         return part
+    if found.packed_rtf and budget.rtf and not has_words:
+        budget.rtf -= 1
+        found = tnef.with_words_of_rtf(found)
     children: list[Part] = []
     if not has_words and (found.text or found.html):
         bodies = []

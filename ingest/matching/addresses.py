@@ -12,6 +12,9 @@ LONGEST = 320  #: characters; RFC 3696 erratum 1690 allows 254, real ones stay f
 _WRAPPING = "<>\"' \t\r\n\u00a0\u200b\u200e\u200f\u2060\ufeff"
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
 _LITERAL = re.compile(r"\[[0-9a-f.:]+\]|\[ipv6:[0-9a-f.:]+\]")
+_NAME = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+#: An address as nearly all are: written so, its lower case is its one spelling.
+_ORDINARY = re.compile(rf"[a-z0-9._+-]+@(?:{_NAME}\.)*{_NAME}")
 _DOTS = str.maketrans({"\u3002": ".", "\uff0e": ".", "\uff61": "."})
 
 
@@ -25,6 +28,8 @@ def normalise_address(text: str) -> str | None:
     if len(text) > 4 * LONGEST:
         return None
     text = text.strip(_WRAPPING)
+    if len(text) <= LONGEST and text.isascii() and _ORDINARY.fullmatch(lowered := text.lower()):
+        return lowered
     if text[:7].lower() == "mailto:":
         text = text[7:].strip(_WRAPPING)
     local, at, domain = text.rpartition("@")

@@ -10,7 +10,7 @@ import pytest
 from ingest.mail.bounces import MOST, failed_recipients
 from ingest.mail.forwarded import senders_attached, senders_within
 from ingest.mail.headers import Headers
-from ingest.mail.signatures import MOST_NUMBERS, name_in, numbers_written
+from ingest.mail.signed import MOST_NUMBERS, name_in, numbers_written
 from ingest.mail.webform import MOST_FIELDS, form_fields
 from ingest.matching.signed import numbers_in
 from tests.mail.reading.test_passages import CPU_S, HOSTILE, ONE_MB

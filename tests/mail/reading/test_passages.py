@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.domain.mails import Mail, PassageKind
+from ingest.mail.html_words import html_to_parts, html_to_text
 from ingest.mail.message import parse
 from ingest.mail.passages import MOST_LINES, MOST_PASSAGES, part
-from ingest.mail.text import html_to_parts, html_to_text
 from tests.properties import examples
 
 CPU_S = 2.0  #: what one text may take
