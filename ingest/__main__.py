@@ -41,6 +41,7 @@ for group in (
 app.command(company.import_, name="import")
 app.command(company.rebuild)
 app.command(company.replay)
+app.command(company.reread)
 app.command(tools.normalise_, name="normalise")
 app.command(tools.parse_mail)
 app.command(tools.conformance)

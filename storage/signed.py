@@ -1,4 +1,4 @@
-"""Mails that people signed, for the numbers in their signatures."""
+"""Mails that people signed or forwarded, for the numbers and the writers in them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,21 @@ def latest_mails_from(connection: Connection, point: str, *, limit: int = LATEST
     return _latest(connection, participants.c.point == point, limit=limit)
 
 
-def _latest(connection: Connection, *of: ColumnElement[bool], limit: int) -> list[Mail]:
+def latest_forwards_of(connection: Connection, point: str, *, limit: int = LATEST) -> list[Mail]:
+    """Return the latest mails that forward what an address wrote, the latest first."""
+    return _latest(connection, participants.c.point == point, role=Role.FORWARDED, limit=limit)
+
+
+def _latest(
+    connection: Connection, *of: ColumnElement[bool], limit: int, role: Role = Role.FROM
+) -> list[Mail]:
     touch, part = interactions.c, participants.c
     ids = connection.scalars(
         select(touch.id)
         .join(participants, part.interaction_id == touch.id)
         .where(
             *of,
-            part.role == Role.FROM,
+            part.role == role,
             touch.kind == Kind.MAIL,
             touch.machine.is_(False),
             touch.suppressed.is_(False),

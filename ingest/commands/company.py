@@ -254,3 +254,26 @@ def replay(
         say(f"{done['left']} were read before and cannot be read now: they stay as they are.")
     if done["bytes_gone"]:
         say(f"{done['bytes_gone']} could not be read again: their bytes have expired or are lost.")
+
+
+def reread(*, dry_run: Annotated[bool, Parameter(negative="")] = False) -> None:
+    """Read mails again that an earlier version read, as it reads new ones.
+
+    Example: keepline reread --dry-run
+
+    Parameters
+    ----------
+    dry_run
+        Say how many would differ, without changing any. Deliveries wait in their log meanwhile.
+    """
+    done = call("reread", title="reading again", dry_run=dry_run)
+    would = "would differ" if dry_run else "differ"
+    changed = "would change" if dry_run else "changed"
+    say(
+        f"{done['read']} mails read again, {done['differ']} {would},"
+        f" {done['rows_changed']} rows {changed}."
+    )
+    if done["left"]:
+        say(f"{done['left']} cannot be read now, or read as another mail: they stay as they are.")
+    if done["bytes_gone"]:
+        say(f"{done['bytes_gone']} could not be read again: their bytes have expired or are lost.")

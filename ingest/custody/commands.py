@@ -14,6 +14,7 @@ from ingest.custody import (
     mailboxes,
     neighbours,
     replay,
+    reread,
 )
 from ingest.custody.office import Office
 from ingest.local import Tell
@@ -49,6 +50,7 @@ COMMANDS: Mapping[str, Callable[..., Any]] = {
     "policy.set": directory.set_policy,
     "rebuild": rebuild,
     "replay": replay.replay,
+    "reread": reread.reread,
     "source.add": accounts.add_source,
     "source.edit": accounts.edit_source,
     "source.list": accounts.list_sources,

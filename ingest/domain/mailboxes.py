@@ -103,6 +103,13 @@ class FolderState:
     rests: str | None = None  #: why the first import rests just now
     reached: datetime | None = None  #: moment of the oldest mail that the first import has taken
 
+    @property
+    def left_s(self) -> float | None:
+        """Return how many seconds the first import takes yet at its rate; None: nobody can tell."""
+        if self.complete or not self.rate or self.rests:
+            return None
+        return max(self.total - self.kept, 0) / self.rate
+
     def reaches(self, moment: datetime) -> bool:
         """Tell whether all mail since this moment is kept."""
         return self.complete or (self.reached is not None and self.reached <= moment)

@@ -8,7 +8,7 @@ from ingest.domain.calls import Direction
 from ingest.domain.directory import LineKind
 from ingest.domain.interactions import FlagKind, Kind, Status
 from ingest.review.api_parameters import MOST, USUAL
-from ingest.review.api_resources import RESOURCES, Cause, EmployeeStatus, Resource
+from ingest.review.api_resources import RESOURCES, Cause, EmployeeStatus, Only, Resource
 from storage.reads import FlagState
 
 _MOMENT = {"type": "string", "format": "date-time"}
@@ -33,6 +33,7 @@ _WORDS: dict[tuple[str, str], Any] = {
     ("interactions", "status"): Status,
     ("interactions", "kind"): Kind,
     ("interactions", "direction"): Direction,
+    ("interactions", "overdue"): Only,
     ("calls", "status"): Status,
     ("calls", "direction"): Direction,
     ("employees", "status"): EmployeeStatus,

@@ -296,6 +296,10 @@ def mailbox(found: reads.MailboxView, state: MailboxState | None) -> Json:
                 "complete": folder.complete,
                 "kept": folder.kept,
                 "total": folder.total,
+                "rate": folder.rate,
+                "left_s": folder.left_s,
+                "rests": folder.rests,
+                "reached": moment(folder.reached),
                 "alert": folder.alert,
                 "error": folder.error,
             }

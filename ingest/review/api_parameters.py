@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ingest.domain.contacts import ContactPoint, PointKind
 from ingest.matching.addresses import normalise_address
@@ -159,12 +159,3 @@ _UNREADABLE = ContactPoint(PointKind.UNREADABLE, "")
 def is_plain(value: str) -> bool:
     """Tell whether a database can take the text: no NUL, no half of a surrogate pair."""
     return "\0" not in value and not any("\ud800" <= char <= "\udfff" for char in value)
-
-
-def boolean(parameters: Parameters, name: str) -> bool | None:
-    """Return true or false."""
-    value = parameters.text(name)
-    words: dict[Any, bool] = {"true": True, "false": False}
-    if value is not None and value not in words:
-        raise bad(name, "write true or false")
-    return words.get(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -20,6 +20,7 @@ from ingest.review import api_json
 from ingest.review.api_json import Json
 from ingest.review.api_parameters import Parameters
 from storage import coverage, reads
+from storage.reads_interactions import overdue_spans
 
 
 class EmployeeStatus(StrEnum):
@@ -34,6 +35,12 @@ class Cause(StrEnum):
 
     UNKNOWN = "unknown"
     AMBIGUOUS = "ambiguous"
+
+
+class Only(StrEnum):
+    """A list that may be narrowed to some; whoever wants all of it says nothing."""
+
+    TRUE = "true"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +117,8 @@ def _wanted(asking: Asking, kind: Kind | None) -> reads.InteractionFilter:
 
 def _interactions(asking: Asking) -> Listed:
     wanted = _wanted(asking, asking.parameters.word("kind", Kind))
+    if asking.parameters.word("overdue", Only):
+        wanted = replace(wanted, overdue=overdue_spans(asking.connection, asking.now))
     return _listed(
         reads.list_interactions(*asking.who, wanted, **asking.paging), api_json.interaction
     )
@@ -290,7 +299,7 @@ TOUCHES = (
 RESOURCES: Mapping[str, Resource] = {
     "interactions": Resource(
         about="calls and mails, the latest first",
-        parameters=(*TOUCHES, "kind"),
+        parameters=(*TOUCHES, "kind", "overdue"),
         list=_interactions,
         one=_interaction,
     ),

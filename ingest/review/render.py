@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -111,6 +112,8 @@ def environment(static: Mapping[str, StaticFile]) -> Environment:
         line=own_line,
         number=number,
         duration=duration,
+        speed=speed,
+        roughly=roughly,
         initials=initials,
         word=lambda value, table: getattr(words, table).get(str(value), str(value)),
         status_tone=lambda value: words.STATUS_TONES.get(str(value), ""),
@@ -169,6 +172,26 @@ def duration(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def speed(rate: float) -> str:
+    """Return how many mails a second, or a minute where that is less than one a second."""
+    if rate >= 1:
+        count = round(rate)
+        return ngettext("{n} mail a second", "{n} mails a second", count).format(n=number(count))
+    count = max(round(rate * 60), 1)
+    return ngettext("{n} mail a minute", "{n} mails a minute", count).format(n=number(count))
+
+
+def roughly(seconds: float) -> str:
+    """Return a length of time that nobody knows exactly: 5 min, 3 h, 2 days."""
+    minutes = max(math.ceil(seconds / 60), 1)
+    if minutes < 90:
+        return _("{n} min").format(n=minutes)
+    if minutes < 36 * 60:
+        return _("{n} h").format(n=round(minutes / 60))
+    days = round(minutes / 60 / 24)
+    return ngettext("{n} day", "{n} days", days).format(n=number(days))
 
 
 def size(octets: int) -> str:

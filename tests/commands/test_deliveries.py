@@ -64,6 +64,12 @@ def test_replay_asks_what_to_read_again(kept: Keepline) -> None:
     assert "say which: ids of deliveries, --parked or --ignored" in kept.refused("replay")
 
 
+def test_reread_says_what_became_of_mails_of_an_earlier_version(kept: Keepline) -> None:
+    assert kept.fine("reread") == "0 mails read again, 0 differ, 0 rows changed.\n"
+    tried = kept.fine("reread", "--dry-run")
+    assert tried == "0 mails read again, 0 would differ, 0 rows would change.\n"
+
+
 def test_export_masks_secrets_wherever_they_stand(kept: Keepline) -> None:
     kept.fine(*ADD)
 

@@ -14,7 +14,7 @@ COMMANDS = (
     *("check", "conformance", "coverage", "demo", "export", "import", "init", "mail-quality"),
     "normalise",
     *("parse-mail",),
-    *("rebuild", "replay", "serve", "employee leave", "employee list", "line assign"),
+    *("rebuild", "replay", "reread", "serve", "employee leave", "employee list", "line assign"),
     *("mailbox add", "mailbox check", "mailbox list", "policy set", "source add", "source list"),
     *("source rotate", "token add", "user add"),
 )

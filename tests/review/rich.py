@@ -24,7 +24,7 @@ from ingest.domain.deliveries import Account, NewDelivery
 from ingest.domain.directory import BEGINNING
 from ingest.domain.interactions import call_key_id
 from ingest.domain.mailboxes import FolderState, MailboxState
-from ingest.domain.mails import Attachment, FailedRecipient, Passage, PassageKind
+from ingest.domain.mails import Attachment, FailedRecipient, Forwarded, Passage, PassageKind
 from ingest.domain.rhythm import Silence
 from ingest.sound import SoundFiles
 from ingest.telephony.providers import PROVIDERS
@@ -301,7 +301,13 @@ def _mails(it: Company) -> None:
         "piet@private.example",
         (SALES,),
         day(19, 8),
-        read={"subject": "A question", "text": "Piet", "signed": "Piet", "phones": (CHAMOMILE,)},
+        read={
+            "subject": "A question",
+            "text": "Piet",
+            "signed": "Piet",
+            "phones": (CHAMOMILE,),
+            "forwarded": (Forwarded(address=BUYER),),
+        },
     )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, CookieJar
 
+from ingest.domain.mailboxes import FolderState
 from ingest.review.connections import MOST_GAPS, parts_of
+from ingest.review.render import roughly, speed
 from ingest.review.words import PARTS
 from ingest.telephony.companions import COMPANIONS
 from tests.review.rich import PARTS as RICH
@@ -98,8 +101,35 @@ async def test_the_sources_say_which_connection_is_away_and_when_a_history_was_a
 async def test_a_first_import_says_how_far_how_fast_and_why_it_rests(vera: Browser) -> None:
     page = words_of(await vera.text("/sources"))
 
-    assert "INBOX: 2,310 of 20,000 taken in, back to 2 May; 45 mails a second" in page
+    assert (
+        "INBOX: 2,310 of 20,000 taken in, back to 2 May; 45 mails a second, about 7 min left"
+        in page
+    )
     assert "Sent: 120 of 4,000 taken in, back to 11 May; resting, because other mailboxes" in page
+
+
+@pytest.mark.parametrize(
+    ("rate", "left", "shown"),
+    [
+        (45.4, 20, "45 mails a second, 1 min"),
+        (1.0, 5340, "1 mail a second, 89 min"),
+        (0.5, 9000, "30 mails a minute, 2 h"),
+        (0.001, 200_000, "1 mail a minute, 2 days"),
+    ],
+)
+def test_a_rate_and_what_is_left_are_told_in_words_of_their_size(
+    rate: float, left: float, shown: str
+) -> None:
+    assert f"{speed(rate)}, {roughly(left)}" == shown
+
+
+def test_what_is_left_is_told_only_while_an_import_goes_on() -> None:
+    told = FolderState(folder="INBOX", kept=100, total=300, rate=4.0)
+
+    assert told.left_s == 50
+    for other in ({"rate": None}, {"rests": "the disk is nearly full"}, {"complete": True}):
+        assert replace(told, **other).left_s is None
+    assert replace(told, kept=301).left_s == 0
 
 
 async def test_today_counts_overdue_replies_and_leads_to_them(vera: Browser) -> None:
@@ -109,6 +139,15 @@ async def test_today_counts_overdue_replies_and_leads_to_them(vera: Browser) -> 
     counted = re.search(r'href="/interactions\?overdue=yes"><span class="number">(\d+)<', today)
     assert counted is not None
     assert found.count('class="item"') == found.count("reply was due") == int(counted[1]) == 2
+
+
+async def test_only_where_nothing_else_is_asked_for_an_empty_list_says_that_no_reply_is_overdue(
+    vera: Browser,
+) -> None:
+    page = await vera.text("/interactions?overdue=yes&kind=call")
+
+    assert "No reply is overdue" not in page
+    assert "Nothing fits" in page
 
 
 async def test_an_address_of_a_client_that_was_never_used_has_a_page(vera: Browser) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, CookieJar
 
-from ingest.domain.mails import FailedRecipient, Passage, PassageKind
+from ingest.domain.mails import FailedRecipient, Forwarded, Passage, PassageKind
 from storage import directory
 from tests.review.serving import ANNA_BOX, DUTCH, Company, add_people, company, serving
 from tests.review.test_site import Browser
@@ -114,4 +114,17 @@ async def test_a_strangers_signature_with_a_clients_number_leads_to_that_client(
     page = await vera.text("/points/mail%3Apiet%40private.example")
 
     assert "Numbers in the signature" in page
+    assert "/points/mail%3Apiet%40private.example/link?q=Van%20Dijk%20Bloemen%20B.V." in page
+
+
+async def test_a_stranger_who_forwards_a_clients_mail_leads_to_that_client(
+    vera: Browser, office: Company
+) -> None:
+    read = {"forwarded": (Forwarded(address=SENDER),)}
+    mail = office.world.mail("piet@private.example", (ANNA_BOX,), day(18, 10), read=read)
+
+    page = await vera.text("/points/mail%3Apiet%40private.example")
+
+    assert "wrote what was forwarded from here" in page
+    assert f'href="/interactions/{mail}"' in page
     assert "/points/mail%3Apiet%40private.example/link?q=Van%20Dijk%20Bloemen%20B.V." in page

@@ -905,6 +905,7 @@ def test_no_list_reads_a_large_table_from_end_to_end_or_sorts_it(
             InteractionFilter(status=Status.CALLBACK_DUE),
             InteractionFilter(employee="e"),
             InteractionFilter(from_at=day(1), until=day(2)),
+            InteractionFilter(overdue=((None, day(1)), (day(1), day(2)))),
         ):
             reads.list_interactions(connection, viewer, wanted, now=NOW)
         reads.list_deliveries(connection, viewer, End.PARKED, now=NOW)

@@ -50,7 +50,7 @@ async def listing(visit: Visit) -> web.Response:
         "interactions.html",
         area="interactions",
         asked=visit.asked,
-        filtered=overdue or asked != InteractionFilter(),
+        filtered=asked != InteractionFilter(),
         overdue=overdue,
         **await visit.read(ask),
     )

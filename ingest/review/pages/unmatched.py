@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from ingest.domain.contacts import ContactPoint
 from ingest.domain.people import Viewer
 from ingest.review import show
+from ingest.review.forwards import clients_by_forwards
 from ingest.review.pages.clients import find_clients
 from ingest.review.pages.ties import LOOK_BACK
 from ingest.review.signed import clients_by_signature
@@ -57,8 +58,9 @@ async def detail(visit: Visit) -> web.Response:
                 raise NotFound
             found = _untouched(point)  # a client's, and it has never called or written
         by_signature = clients_by_signature(connection, viewer, point, now=visit.now)
+        by_forwards = clients_by_forwards(connection, viewer, point, now=visit.now)
         wanted = {decision.what.get("client") for decision in found.decisions}
-        wanted |= {it.client for it in by_signature}
+        wanted |= {it.client for it in by_signature} | {it.client for it in by_forwards}
         return {
             "found": found,
             "point": point,
@@ -66,6 +68,7 @@ async def detail(visit: Visit) -> web.Response:
             "about": pages.summaries(connection, viewer, [point], now=visit.now)[point],
             "lost": undeliverable(connection, [point]).get(point),
             "signed": by_signature,
+            "forwarded": by_forwards,
             "touched": pages.touched(connection, viewer, point),
             "holders": holders.items,
             "names": pages.client_names(connection, viewer, wanted),
