@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,7 +35,12 @@ class Allowed:
     hosts: tuple[str, ...] = ()  #: names; ".example.com" is everything beneath it, and itself
     networks: tuple[Network, ...] = ()  #: private networks that may be reached all the same
     setting: str = "recording_hosts"  #: of the source, named when a host is refused
-    plain: bool = False  #: True: http is allowed, as to a telephone system in the house
+    public: bool = True  #: False: these networks alone may be reached
+
+    @property
+    def plain(self) -> Allowed:
+        """Return where plain http may go: into the networks alone, as to a system in the house."""
+        return replace(self, public=False)
 
 
 def networks_of(texts: Sequence[str]) -> tuple[Network, ...]:
@@ -58,11 +63,13 @@ def check(url: str, allowed: Allowed) -> None:
         raise Forbidden("the address names no host")
     if not any(matches(host, one) for one in allowed.hosts):
         raise Forbidden(f"{host} is not among the hosts of this source: see {allowed.setting}")
+    if parts.scheme == "http":
+        if not allowed.networks:
+            raise Forbidden(f"{host}: plain http is only for a source with recording_networks")
+        allowed = allowed.plain
     literal = _literal(host)
     if literal is not None:
         _check_address(host, literal, allowed)
-    if parts.scheme == "http" and not allowed.plain:
-        raise Forbidden(f"{host}: plain http is only for a source with recording_networks")
 
 
 def matches(host: str, named: str) -> bool:
@@ -114,7 +121,13 @@ class GuardedResolver(AbstractResolver):
 
 
 def _check_address(host: str, address: Address, allowed: Allowed) -> None:
-    if is_public(address) or any(address in network for network in allowed.networks):
+    if any(address in network for network in allowed.networks):
+        return
+    if not allowed.public:
+        raise Forbidden(
+            f"{host} leads to {address}, outside of recording_networks: http is not sent there"
+        )
+    if is_public(address):
         return
     raise Forbidden(
         f"{host} leads to {address}, which is not public: if it is your own telephone system, "

@@ -24,7 +24,7 @@ from ingest.steps import (
     fold_calls,
     match_touches,
     not_dealt_with,
-    store,
+    take_in,
     write_keys,
 )
 from ingest.tying import tie_calls
@@ -40,9 +40,12 @@ def record(
     now: datetime,
 ) -> Changed:
     """Store readings and all that follows from them; repeats change nothing."""
-    fresh = not_dealt_with(connection, readings)
-    keys, mails = store(connection, fresh, now=now)
-    return remake(connection, keys, mails, known, regions, now=now, whole=False)
+    unread = not_dealt_with(connection, readings)
+    stored = take_in(connection, unread, now=now)
+    # What is stored for the first time is at hand, and is not read back.
+    known_before = wire.mails_of(connection, stored.mails - stored.fresh.keys())
+    read = {**stored.fresh, **known_before}
+    return _remake(connection, stored.keys, read, known, regions, now=now, whole=False)
 
 
 def remake(
@@ -53,27 +56,38 @@ def remake(
     regions: Regions,
     *,
     now: datetime,
-    whole: bool = True,
 ) -> Changed:
     """Fold, match, tie, decide and record the calls and mails with these keys, from their facts.
 
-    `whole`: the timelines concerned are decided from their beginning, as a late fact demands.
+    The timelines concerned are decided from their beginning, as a late fact demands.
     """
-    folded = fold_calls(connection, set(keys))
     read = wire.mails_of(connection, mails)
+    return _remake(connection, set(keys), read, known, regions, now=now, whole=True)
+
+
+def _remake(
+    connection: Connection,
+    keys: set[str],
+    read: wire.SeenMails,
+    known: Directories,
+    regions: Regions,
+    *,
+    now: datetime,
+    whole: bool,
+) -> Changed:
+    folded = fold_calls(connection, keys)
     touches = match_touches(connection, folded.calls, read, known, regions)
     touches, touch_of, seen = tie_calls(connection, folded, touches, known, regions)
     moved = seen | write_keys(connection, folded, touch_of)
-    changed, subjects = derived.write_touches(connection, touches)
-    written = {touch.id for _, touch in touches}
+    written = derived.write_touches(connection, touches)
     # Interactions that became part of another, and calls of which no report names a number yet.
     former = {*folded.before.values(), *(call.id for call in folded.calls)}
-    removed, lost = derived.drop_interactions(connection, former - written)
-    since = {} if whole else {it: at for it, at in subjects.items() if it not in lost}
-    concerned = subjects.keys() | lost
-    decided = decide_subjects(connection, concerned, known, now=now, since=since)
+    removed, lost = derived.drop_interactions(connection, former - written.touches.keys())
+    since = {} if whole else {it: at for it, at in written.subjects.items() if it not in lost}
+    concerned = written.subjects.keys() | lost
+    decided = decide_subjects(connection, concerned, known, now=now, since=since, written=written)
     return Changed(
-        interactions=frozenset(changed | removed),
+        interactions=frozenset(written.changed | removed),
         keys=frozenset(moved),
         decided=frozenset(decided),
         subjects=frozenset(concerned),

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import structlog
 from aiohttp.abc import AbstractResolver
 
+from ingest.detached import detached
 from ingest.domain.recordings import RecordingOf
 from ingest.readers import Sources
 from ingest.sound import SoundStore
@@ -32,6 +33,7 @@ AT_ONCE = 4  #: of one source; providers slow down or refuse those who take more
 MOST_AT_ONCE = 64  #: of all sources
 BATCH = 32  #: looked at in one look
 THREADS = 4  #: of our own: a store that is slow holds up nobody else
+STORE_S = 900.0  #: that the store may take for one recording, 256 MiB over a slow line
 EXPIRE_S = 3600.0
 EXPIRE_AT_ONCE = 500
 
@@ -59,6 +61,7 @@ class Recorder:
         limits: FetchLimits | None = None,
         resolver: AbstractResolver | None = None,
         has_room: Callable[[], bool] = lambda: True,
+        store_s: float = STORE_S,
     ) -> None:
         """`has_room` tells whether the disk has room for more; else nothing is fetched."""
         self.store = store
@@ -69,6 +72,8 @@ class Recorder:
         self._limits = limits
         self._resolver = resolver
         self._has_room = has_room
+        self._store_s = store_s
+        self._uploads = asyncio.Semaphore(THREADS)
         self._had_room = True
         self._running: dict[str, asyncio.Task[None]] = {}
         self._busy: Counter[str] = Counter()  #: how many of each source are being fetched
@@ -190,7 +195,8 @@ class Recorder:
             await self._in_thread(self._failed, one, str(error), error.final)
             return
         try:
-            await self._in_thread(self.store.take, found.digest, draft)
+            async with self._uploads:
+                await detached(self.store.take, found.digest, draft, within_s=self._store_s)
         finally:
             await self._in_thread(functools.partial(draft.unlink, missing_ok=True))
         await self._in_thread(self._kept, one, found.digest, found.size, found.content_type)

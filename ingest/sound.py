@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +13,19 @@ from ingest.settings import Settings
 from storage.blobs import sync_directory
 
 CHUNK = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a bucket may take: a call of the store ends, whatever the other side does."""
+
+    connect: timedelta = timedelta(seconds=5)
+    request: timedelta = timedelta(seconds=60)  #: of one request, 5 MB of an upload among them
+    retries: timedelta = timedelta(seconds=60)  #: after which a request is not tried again
+
+
+PATIENCE = Patience()
+RETRIES = 3
 
 
 class SoundStore(Protocol):
@@ -111,7 +126,7 @@ class SoundBucket:
             return
 
 
-def open_sound(settings: Settings) -> SoundStore:
+def open_sound(settings: Settings, *, patience: Patience = PATIENCE) -> SoundStore:
     """Return the store that the settings name. Raises ValueError that names what is missing."""
     if settings.recordings_s3 is None:
         return SoundFiles(settings.data_dir / "recordings")
@@ -121,11 +136,15 @@ def open_sound(settings: Settings) -> SoundStore:
         raise ValueError(
             "recordings_s3: the client for S3 is not installed; install keepline[s3]"
         ) from None
-    options: dict[str, Any] = {}
-    if settings.recordings_s3_endpoint:
-        options["endpoint"] = settings.recordings_s3_endpoint
+    endpoint = settings.recordings_s3_endpoint
+    client: dict[str, Any] = {"timeout": patience.request, "connect_timeout": patience.connect}
+    options: dict[str, Any] = {
+        "client_options": client,
+        "retry_config": {"max_retries": RETRIES, "retry_timeout": patience.retries},
+    }
+    if endpoint:
+        options["endpoint"] = endpoint
         options["virtual_hosted_style_request"] = False
-        if settings.recordings_s3_endpoint.startswith("http://"):
-            options["client_options"] = {"allow_http": True}
+        client["allow_http"] = endpoint.startswith("http://")
     # Keys and region come from the AWS_... variables or the machine's role, as everywhere.
     return SoundBucket(S3Store.from_url(settings.recordings_s3, **options))

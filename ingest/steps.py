@@ -21,10 +21,11 @@ from ingest.matching.touches_of_mails import points_of_mail, touch_of_mail
 from ingest.readers import Reading
 from ingest.telephony.calls import fold
 from storage import decided, decisions, derived, directory, facts, recordings, timelines, wire
+from storage.derived import Written
 from storage.wire import StoredReport
 
 CALL_READER = 2  #: raised when a provider's reading changes what it says
-MAIL_READER = 2  #: raised when the reading of mails changes what it says
+MAIL_READER = 3  #: raised when the reading of mails changes what it says
 
 Regions = Callable[[str], str]  #: source -> region of its national numbers
 Verdict = tuple[FlagKind, str, datetime]  #: what a person decided about a flag, and when
@@ -73,10 +74,25 @@ def not_dealt_with(connection: Connection, readings: Sequence[Reading]) -> list[
     return [it for it, key in zip(readings, ids, strict=True) if key not in known]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What deliveries spoke of, now that they are stored."""
+
+    keys: set[str]  #: of calls
+    mails: set[str]
+    fresh: wire.SeenMails  #: those of the mails of which nothing was stored before
+
+
 def store(
     connection: Connection, readings: Sequence[Reading], *, now: datetime
 ) -> tuple[set[str], set[str]]:
     """Insert what was read; returns the call keys and the mails it speaks of."""
+    stored = take_in(connection, readings, now=now)
+    return stored.keys, stored.mails
+
+
+def take_in(connection: Connection, readings: Sequence[Reading], *, now: datetime) -> Stored:
+    """Insert what was read, of deliveries not dealt with before."""
     wire.record_ends(connection, [(it.delivery, it.end, it.reason) for it in readings])
     keys: set[str] = set()
     reports, mails, seen, sounds = [], [], [], []
@@ -94,9 +110,9 @@ def store(
         if reading.sighting is not None:
             seen.append((delivery, reading.sighting))
     wire.insert_reports(connection, reports, reader=CALL_READER)
-    wire.insert_mails(connection, mails, seen, reader=MAIL_READER)
+    fresh = wire.insert_mails(connection, mails, seen, reader=MAIL_READER)
     recordings.note(connection, sounds, now=now)
-    return keys, {sighting.mail for _, sighting in seen}
+    return Stored(keys=keys, mails={sighting.mail for _, sighting in seen}, fresh=fresh)
 
 
 def _sound(source: str, key: str, event: CallEvent) -> recordings.Named:
@@ -118,16 +134,18 @@ def decide_subjects(
     *,
     now: datetime,
     since: Mapping[str, datetime] | None = None,
+    written: Written | None = None,
 ) -> set[str]:
     """Decide the timelines of these subjects anew and store what differs; returns what did.
 
     Of a subject in `since` nothing before that moment changed: where the past is settled it is
-    not told again, so that a client who calls every day does not cost more every day.
+    not told again, so that a client who calls every day does not cost more every day. `written`:
+    touches just stored, which need not be read back.
     """
     now_known, _ = known.now(connection)
     subjects = set(subjects)
     clients = [subject.removeprefix("client:") for subject in subjects if subject[:7] == "client:"]
-    primaries = directory.load_primaries(connection, clients)
+    primaries = directory.load_primaries(connection, clients) if clients else {}
     steady = {
         f"client:{client}"
         for client in clients
@@ -136,24 +154,50 @@ def decide_subjects(
     recent = {subject: at for subject, at in (since or {}).items() if subject in steady}
     settled = timelines.settled_before(connection, recent, sorted(CLOSABLE))
     window = {subject: recent[subject] for subject in settled}
-    moments = timelines.timelines(connection, subjects, window)
-    points = {moment.point for told in moments.values() for moment in told if moment.point}
-    verdicts = decisions.flag_verdicts(connection, {*moments, *points})
-    results = []
-    for subject, told in moments.items():
-        about = verdicts.get(subject, [])
-        theirs = {moment.point for moment in told if moment.point and moment.point != subject}
-        timeline = Timeline(
+    moments = timelines.timelines(
+        connection, subjects, window, written.touches if written is not None else None
+    )
+    told = [
+        Timeline(
             subject=subject,
-            moments=told,
+            moments=its,
             primary=primaries.get(subject.removeprefix("client:"), ()),
-            dismissed=[(kind, at) for kind, verdict, at in about if verdict == "dismiss"],
-            acknowledged=[(kind, at) for kind, verdict, at in about if verdict == "ack"],
-            covered=_of_points(theirs, verdicts, "dismiss"),
-            seen=_of_points(theirs, verdicts, "ack"),
         )
-        results.append(decide(timeline, now_known))
-    return decided.write_decided(connection, results, moments, now=now)
+        for subject, its in moments.items()
+    ]
+    results = {timeline.subject: decide(timeline, now_known) for timeline in told}
+    # What people said of flags can only take flags away, or mark them: it is asked for where there
+    # are any.
+    flagged = [timeline for timeline in told if results[timeline.subject].flags]
+    for timeline in _with_verdicts(connection, flagged):
+        results[timeline.subject] = decide(timeline, now_known)
+    return decided.write_decided(
+        connection, list(results.values()), moments, now=now, written=written
+    )
+
+
+def _with_verdicts(connection: Connection, told: Sequence[Timeline]) -> list[Timeline]:
+    """Return the timelines with what people decided about their flags."""
+    points = {
+        timeline.subject: {it.point for it in timeline.moments if it.point} for timeline in told
+    }
+    verdicts = decisions.flag_verdicts(connection, points.keys() | set().union(*points.values()))
+    if not verdicts:
+        return []
+    found = []
+    for timeline in told:
+        about = verdicts.get(timeline.subject, [])
+        theirs = points[timeline.subject] - {timeline.subject}
+        found.append(
+            replace(
+                timeline,
+                dismissed=[(kind, at) for kind, verdict, at in about if verdict == "dismiss"],
+                acknowledged=[(kind, at) for kind, verdict, at in about if verdict == "ack"],
+                covered=_of_points(theirs, verdicts, "dismiss"),
+                seen=_of_points(theirs, verdicts, "ack"),
+            )
+        )
+    return found
 
 
 def _never_left(known: Directory, primary: Sequence[Change]) -> bool:
@@ -212,14 +256,15 @@ def fold_calls(connection: Connection, keys: set[str]) -> FoldedCalls:
     """Fold every call that these keys belong to."""
     if not keys:
         return FoldedCalls()
-    before = derived.interactions_of_keys(connection, keys)
-    keys = keys | derived.keys_of_interactions(connection, before.values())
+    before = _with_theirs(connection, derived.interactions_of_keys(connection, keys))
+    keys = keys | before.keys()
     reports = wire.reports_of(connection, keys)
     while tied := {key for stored in reports for key in stored.keys} - keys:
         # Only where the table of keys is not what the reports say, as in a rebuild from nothing:
         # whatever a key leads to is looked up until nothing new is found.
         before |= derived.interactions_of_keys(connection, tied)
-        keys |= tied | derived.keys_of_interactions(connection, before.values())
+        before = _with_theirs(connection, before)
+        keys |= tied | before.keys()
         reports = wire.reports_of(connection, keys)
     folded: list[Folded] = []
     for group in group_by_keys(reports):
@@ -228,6 +273,11 @@ def fold_calls(connection: Connection, keys: set[str]) -> FoldedCalls:
         ids = tuple(call_key_id(source, key) for key in call.keys)
         folded.append(Folded(source=source, ids=ids, call=call))
     return FoldedCalls(calls=folded, keys=keys, before=before)
+
+
+def _with_theirs(connection: Connection, before: dict[str, str]) -> dict[str, str]:
+    """Return the keys given, with their interactions, and every other key of those."""
+    return before | derived.keys_with_interactions(connection, before.values())
 
 
 def write_keys(
@@ -242,8 +292,8 @@ def write_keys(
         for it in folded.calls
         for key, name in zip(it.ids, it.call.keys, strict=True)
     }
-    moved = derived.forget_call_keys(connection, folded.keys - rows.keys())
-    return moved | derived.write_call_keys(connection, rows)
+    moved = derived.forget_call_keys(connection, folded.before.keys() - rows.keys())
+    return moved | derived.write_call_keys(connection, rows, folded.before)
 
 
 def group_by_keys(reports: Sequence[StoredReport]) -> list[list[StoredReport]]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Connection,
     delete,
     insert,
     select,
+    type_coerce,
 )
 
 from ingest.domain.interactions import (
@@ -18,8 +21,8 @@ from ingest.domain.interactions import (
     Moment,
     ReviewItem,
 )
-from storage.database import insert_rows, update_rows
-from storage.derived import Row, shown_status
+from storage.database import insert_rows, insert_values, update_rows, update_values
+from storage.derived import OPEN, Values, Written, shown_status
 from storage.facts import chunks
 from storage.plain import to_list, to_text
 from storage.rows import among, as_stored
@@ -32,6 +35,8 @@ from storage.tables import (
     withdrawn_flags,
 )
 
+Row = dict[str, Any]
+
 
 def write_decided(
     connection: Connection,
@@ -39,37 +44,52 @@ def write_decided(
     moments: Mapping[str, Sequence[Moment]],
     *,
     now: datetime,
+    written: Written | None = None,
 ) -> set[str]:
-    """Store closings, flags and review items where they differ; returns what changed."""
-    changed = _write_closings(connection, decided, moments)
+    """Store closings, flags and review items where they differ; returns what changed.
+
+    `written`: touches of which is known how they stand, because they were just stored.
+    """
+    changed = _write_closings(connection, decided, moments, written or Written())
     changed |= _write_flags(connection, decided, now)
     changed |= _write_review(connection, decided)
     return changed
 
 
 def _write_closings(
-    connection: Connection, decided: Sequence[Decided], moments: Mapping[str, Sequence[Moment]]
+    connection: Connection,
+    decided: Sequence[Decided],
+    moments: Mapping[str, Sequence[Moment]],
+    written: Written,
 ) -> set[str]:
     closed = {
-        closing.touch: (closing.closed_at, closing.closed_by)
+        closing.touch: (to_micros(closing.closed_at), closing.closed_by)
         for result in decided
         for closing in result.closings
     }
-    concerned = {
-        moment.id
-        for result in decided
-        for moment in moments.get(result.subject, ())
-        if moment.principal
-    }
     updates = []
-    rows = connection.execute(_STATUSES, {"wanted": concerned}) if concerned else ()
-    for touch, opinion, person, shown, closed_at, closed_by in rows:
-        at, by = closed.get(touch, (None, None))
+    unknown = set()
+    for result in decided:
+        for moment in moments.get(result.subject, ()):
+            if not moment.principal:
+                continue
+            key = moment.id
+            touch = written.touches.get(key)
+            if touch is None:
+                unknown.add(key)
+                continue
+            now = closed.get(key, OPEN)
+            if now != written.closed.get(key, OPEN):
+                status = shown_status(touch.status.value, touch.decided, now[1])
+                updates.append((status, *now, key))
+    rows = connection.execute(_STATUSES, {"wanted": unknown}).all() if unknown else ()
+    for key, opinion, person, shown, closed_at, closed_by in rows:
+        at, by = closed.get(key, OPEN)
         status = shown_status(opinion, person, by)
         if (status, at, by) != (shown, closed_at, closed_by):
-            updates.append({"id": touch, "status": status, "closed_at": at, "closed_by": by})
-    update_rows(connection, interactions, updates)
-    return {str(row["id"]) for row in updates}
+            updates.append((status, at, by, key))
+    update_values(connection, interactions, ("status", "closed_at", "closed_by", "id"), updates)
+    return {str(row[-1]) for row in updates}
 
 
 _STATUSES = select(
@@ -77,7 +97,7 @@ _STATUSES = select(
     interactions.c.opinion,
     interactions.c.decided,
     interactions.c.status,
-    interactions.c.closed_at,
+    type_coerce(interactions.c.closed_at, BigInteger),
     interactions.c.closed_by,
 ).where(among(interactions.c.id))
 
@@ -86,7 +106,7 @@ def _write_flags(connection: Connection, decided: Sequence[Decided], now: dateti
     subjects = [result.subject for result in decided]
     old: dict[str, Row] = {
         row["id"]: dict(row)
-        for row in connection.execute(_FLAGS_OF, {"wanted": subjects}).mappings()
+        for row in connection.execute(_FLAGS_OF, {"wanted": subjects}).mappings().all()
     }
     new = {flag.id: flag for result in decided for flag in result.flags}
     rows = {key: _flag_row(flag) for key, flag in new.items()}
@@ -172,30 +192,34 @@ def _flag_row(flag: Flag) -> Row:
 
 
 def _write_review(connection: Connection, decided: Sequence[Decided]) -> set[str]:
-    subjects = [result.subject for result in decided]
-    rows = connection.execute(_REVIEW_OF, {"wanted": subjects})
-    names = tuple(rows.keys())
-    old = {row[0]: dict(zip(names, row, strict=True)) for row in rows}
-    new = {result.review.point: _review_row(result.review) for result in decided if result.review}
+    # Of a client nothing waits for review, and never did.
+    points = [result.subject for result in decided if not result.subject.startswith("client:")]
+    if not points:
+        return set()
+    found = connection.execute(_REVIEW_OF, {"wanted": points}).all()
+    old = {row[0]: tuple(row) for row in found}
+    new = {it.review.point: _review_values(it.review) for it in decided if it.review}
     stale = sorted(key for key in old if old[key] != new.get(key))
     if stale:
         connection.execute(_DELETE_REVIEW, {"wanted": stale})
     fresh = [row for key, row in new.items() if old.get(key) != row]
-    insert_rows(connection, review_items, fresh)
-    return {*stale, *(row["point"] for row in fresh)}
+    insert_values(connection, review_items, _REVIEW_ITEM, fresh)
+    return {*stale, *(row[0] for row in fresh)}
 
 
+_REVIEW_ITEM = tuple(column.name for column in review_items.c)
 _REVIEW_OF = select(*as_stored(review_items)).where(among(review_items.c.point))
 _DELETE_REVIEW = delete(review_items).where(among(review_items.c.point))
 
 
-def _review_row(item: ReviewItem) -> Row:
-    return {
-        "point": item.point,
-        "cause": item.cause,
-        "first_at": to_micros(item.first_at),
-        "last_at": to_micros(item.last_at),
-        "calls": item.calls,
-        "mails": item.mails,
-        "missed": item.missed,
-    }
+def _review_values(item: ReviewItem) -> Values:
+    """Return an item as it is stored, in the order of the table's columns."""
+    return (
+        item.point,
+        item.cause,
+        to_micros(item.first_at),
+        to_micros(item.last_at),
+        item.calls,
+        item.mails,
+        item.missed,
+    )

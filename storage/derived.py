@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -22,10 +23,11 @@ from sqlalchemy import (
 
 from ingest.domain.interactions import (
     Participant,
+    Side,
     Status,
     Touch,
 )
-from storage.database import insert_rows, update_rows
+from storage.database import insert_values, update_values
 from storage.facts import chunks
 from storage.plain import to_text
 from storage.rows import among, as_stored
@@ -40,7 +42,10 @@ from storage.tables import (
     to_micros,
 )
 
-Row = dict[str, Any]
+Values = tuple[Any, ...]  #: of a row, in the order of its columns
+Closing = tuple[int | None, str | None]  #: when, in microseconds, and by which touch
+
+OPEN: Closing = (None, None)
 
 
 # Call keys -------------------------------------------------------------------------------------
@@ -51,8 +56,7 @@ def interactions_of_keys(connection: Connection, keys: Iterable[str]) -> dict[st
     wanted = set(keys)
     if not wanted:
         return {}
-    found = connection.execute(_INTERACTIONS_OF_KEYS, {"wanted": wanted})
-    return {row[0]: row[1] for row in found}
+    return _pairs(connection.execute(_INTERACTIONS_OF_KEYS, {"wanted": wanted}).all())
 
 
 _INTERACTIONS_OF_KEYS = select(call_keys.c.key, call_keys.c.interaction_id).where(
@@ -62,29 +66,53 @@ _INTERACTIONS_OF_KEYS = select(call_keys.c.key, call_keys.c.interaction_id).wher
 
 def keys_of_interactions(connection: Connection, ids: Iterable[str]) -> set[str]:
     """Return every call key of these interactions."""
+    return set(keys_with_interactions(connection, ids))
+
+
+def keys_with_interactions(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """Return every call key of these interactions, with the interaction it belongs to."""
     wanted = set(ids)
-    return set(connection.scalars(_KEYS_OF_INTERACTIONS, {"wanted": wanted})) if wanted else set()
+    if not wanted:
+        return {}
+    return _pairs(connection.execute(_KEYS_OF_INTERACTIONS, {"wanted": wanted}).all())
 
 
-_KEYS_OF_INTERACTIONS = select(call_keys.c.key).where(among(call_keys.c.interaction_id))
+_KEYS_OF_INTERACTIONS = select(call_keys.c.key, call_keys.c.interaction_id).where(
+    among(call_keys.c.interaction_id)
+)
 
 
-def write_call_keys(connection: Connection, rows: Mapping[str, tuple[str, str, str]]) -> set[str]:
-    """Store key -> (source, provider's key, interaction id) where it differs; returns which."""
-    known: dict[str, str] = interactions_of_keys(connection, rows)
+def _pairs(rows: Iterable[Any]) -> dict[str, str]:
+    return {row[0]: row[1] for row in rows}
+
+
+def write_call_keys(
+    connection: Connection,
+    rows: Mapping[str, tuple[str, str, str]],
+    known: Mapping[str, str] | None = None,
+) -> set[str]:
+    """Store key -> (source, provider's key, interaction id) where it differs; returns which.
+
+    `known`: what `interactions_of_keys` says of all of them, if it was asked before.
+    """
+    if known is None:
+        known = interactions_of_keys(connection, rows)
     new = [
-        {"key": key, "source": source, "provider_key": provider, "interaction_id": interaction}
+        (key, source, provider, interaction)
         for key, (source, provider, interaction) in rows.items()
         if key not in known
     ]
     moved = [
-        {"key": key, "interaction_id": interaction}
+        (interaction, key)
         for key, (_, _, interaction) in rows.items()
         if key in known and known[key] != interaction
     ]
-    insert_rows(connection, call_keys, new)
-    update_rows(connection, call_keys, moved, by="key")
-    return {row["key"] for row in (*new, *moved)}
+    insert_values(connection, call_keys, _CALL_KEY, new)
+    update_values(connection, call_keys, ("interaction_id", "key"), moved)
+    return {key for key, *_ in new} | {key for _, key in moved}
+
+
+_CALL_KEY = ("key", "source", "provider_key", "interaction_id")
 
 
 def forget_call_keys(connection: Connection, keys: Iterable[str]) -> set[str]:
@@ -98,54 +126,67 @@ def forget_call_keys(connection: Connection, keys: Iterable[str]) -> set[str]:
 # Interactions ----------------------------------------------------------------------------------
 
 
-def write_touches(
-    connection: Connection, touches: Sequence[tuple[str, Touch]]
-) -> tuple[set[str], dict[str, datetime]]:
-    """Store touches (with their source) where they differ.
+@dataclass(slots=True, kw_only=True)
+class Written:
+    """Touches as they stand in the database now, with what storing them concerns."""
 
-    Returns the ids changed, and the subjects in whose timelines they lie or lay, each with the
-    earliest moment concerned: those are to be decided anew, changed or not.
-    """
-    ids = [touch.id for _, touch in touches]
-    old_rows = _interactions_by_id(connection, ids)
-    old_parts = _participants_of(connection, ids)
-    subjects: dict[str, datetime] = {}
+    touches: dict[str, Touch] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)  #: touches whose rows are not what they were
+    #: in whose timelines they lie or lay, with the earliest moment concerned: to be decided anew,
+    #: changed or not
+    subjects: dict[str, datetime] = field(default_factory=dict)
+    #: what later touches did to those that stood there before; it stays until decided anew
+    closed: dict[str, Closing] = field(default_factory=dict)
 
-    def concerned(subject: str | None, at: datetime) -> None:
-        if subject is not None:
-            subjects[subject] = min(at, subjects.get(subject, at))
+    def concern(self, subject: str, at: datetime) -> None:
+        """Note that something at that moment concerns a subject."""
+        known = self.subjects.get(subject)
+        if known is None or at < known:
+            self.subjects[subject] = at
 
-    changed, inserted, updated = set(), [], []
-    gone, parts_new = [], []
+
+def write_touches(connection: Connection, touches: Sequence[tuple[str, Touch]]) -> Written:
+    """Store touches (with their source) where they differ."""
+    written = Written(touches={touch.id: touch for _, touch in touches})
+    old_rows = _interactions_by_id(connection, written.touches)
+    old_parts = _participants_of(connection, written.touches)
+    inserted, updated, gone = [], [], []
+    parts_new: list[Values] = []
     for source, touch in touches:
-        old = old_rows.get(touch.id)
+        key = touch.id
+        old, before = old_rows.get(key), old_parts.get(key, [])
         first_at = touch.occurred_at
+        closed = OPEN
         if old is not None:
-            first_at = min(first_at, from_micros(old["occurred_at"]))
-        for subject in touch.subjects:
-            concerned(subject, first_at)
-        for part in old_parts.get(touch.id, ()):
-            concerned(part["subject"], first_at)
-        row = _interaction_row(source, touch, old)
+            first_at = min(first_at, from_micros(old[_OCCURRED_AT]))
+            if touch.principal is not None:
+                closed = written.closed[key] = old[_CLOSED_AT], old[_CLOSED_BY]
+        parts = []
+        for ordinal, part in enumerate(touch.participants):
+            parts.append(_participant_values(key, ordinal, part))
+            if part.subject:
+                written.concern(part.subject, first_at)
+        row = _interaction_values(source, touch, closed)
         if old is None:
             inserted.append(row)
-            changed.add(touch.id)
+            written.changed.add(key)
         elif row != old:
-            updated.append(row)
-            changed.add(touch.id)
-        parts = [_participant_row(touch.id, n, part) for n, part in enumerate(touch.participants)]
-        before = old_parts.get(touch.id, [])
+            updated.append((*row[1:], key))
+            written.changed.add(key)
         if parts != before:
-            changed.add(touch.id)
+            written.changed.add(key)
             if before:
-                gone.append(touch.id)
-            parts_new.extend(parts)
-    insert_rows(connection, interactions, inserted)
-    update_rows(connection, interactions, updated)
+                gone.append(key)
+            parts_new += parts
+        for part_before in before:
+            if part_before[_SUBJECT] is not None:
+                written.concern(part_before[_SUBJECT], first_at)
+    insert_values(connection, interactions, _INTERACTION, inserted)
+    update_values(connection, interactions, (*_INTERACTION[1:], "id"), updated)
     if gone:
         connection.execute(_DELETE_PARTICIPANTS, {"wanted": gone})
-    insert_rows(connection, participants, parts_new)
-    return changed, subjects
+    insert_values(connection, participants, _PARTICIPANT, parts_new)
+    return written
 
 
 def drop_interactions(connection: Connection, ids: Iterable[str]) -> tuple[set[str], set[str]]:
@@ -153,12 +194,12 @@ def drop_interactions(connection: Connection, ids: Iterable[str]) -> tuple[set[s
     wanted = set(ids)
     if not wanted:
         return set(), set()
-    found = set(connection.scalars(_KNOWN_INTERACTIONS, {"wanted": wanted}))
+    found = set(connection.scalars(_KNOWN_INTERACTIONS, {"wanted": wanted}).all())
     subjects = {
-        part["subject"]
+        part[_SUBJECT]
         for parts in _participants_of(connection, wanted).values()
         for part in parts
-        if part["subject"]
+        if part[_SUBJECT]
     }
     connection.execute(_DELETE_PARTICIPANTS, {"wanted": wanted})
     connection.execute(_DELETE_INTERACTIONS, {"wanted": wanted})
@@ -170,39 +211,44 @@ _DELETE_INTERACTIONS = delete(interactions).where(among(interactions.c.id))
 _DELETE_PARTICIPANTS = delete(participants).where(among(participants.c.interaction_id))
 
 
-def _interaction_row(source: str, touch: Touch, old: Row | None) -> Row:
-    """Return a touch as stored; what later touches did to it stays until it is decided anew."""
-    alone = touch.principal is None or old is None
-    closed_at = None if alone or old is None else old["closed_at"]
-    closed_by = None if alone or old is None else old["closed_by"]
-    remote = next((part.point for part in touch.participants if part.side.value != "own"), None)
-    return {
-        "id": touch.id,
-        "kind": touch.kind.value,
-        "source": source,
-        "key_ids": to_text(touch.keys),
-        "occurred_at": to_micros(touch.occurred_at),
-        "learned_at": to_micros(touch.learned_at),
-        "direction": touch.direction.value,
-        "ended": touch.ended,
-        "ended_at": to_micros(touch.ended_at) if touch.ended_at else None,
-        "outcome": touch.outcome.value if touch.outcome else None,
-        "talk_s": touch.talk_s,
-        "dialled": to_text(touch.dialled),
-        "own_line": touch.own_line,
-        "employee_id": touch.employee,
-        "remote": str(remote) if remote else None,
-        "machine": touch.machine,
-        "suppressed": touch.suppressed,
-        "opinion": touch.status.value,
-        "decided": touch.decided.value if touch.decided else None,
-        "status": shown_status(touch.status.value, touch.decided, closed_by),
-        "closed_at": closed_at,
-        "closed_by": closed_by,
-        "message_id": touch.message_id,
-        "answers": to_text(touch.answers),
-        "details": to_text(touch.details),
-    }
+def _interaction_values(source: str, touch: Touch, closed: Closing) -> Values:
+    """Return a touch as it is stored, in the order of the table's columns."""
+    remote = next((part.point for part in touch.participants if part.side is not Side.OWN), None)
+    opinion, decided = touch.status.value, touch.decided
+    closed_at, closed_by = closed
+    return (
+        touch.id,
+        touch.kind.value,
+        source,
+        to_text(touch.keys),
+        to_micros(touch.occurred_at),
+        to_micros(touch.learned_at),
+        touch.direction.value,
+        touch.ended,
+        to_micros(touch.ended_at) if touch.ended_at else None,
+        touch.outcome.value if touch.outcome else None,
+        touch.talk_s,
+        to_text(touch.dialled) if touch.dialled else "[]",
+        touch.own_line,
+        touch.employee,
+        str(remote) if remote else None,
+        touch.machine,
+        touch.suppressed,
+        opinion,
+        decided.value if decided else None,
+        shown_status(opinion, decided, closed_by),
+        closed_at,
+        closed_by,
+        touch.message_id,
+        to_text(touch.answers) if touch.answers else "[]",
+        to_text(touch.details),
+    )
+
+
+_INTERACTION = tuple(column.name for column in interactions.c)
+_OCCURRED_AT, _CLOSED_AT, _CLOSED_BY = (
+    _INTERACTION.index(name) for name in ("occurred_at", "closed_at", "closed_by")
+)
 
 
 def shown_status(opinion: str, decided: str | None, closed_by: str | None) -> str:
@@ -212,43 +258,45 @@ def shown_status(opinion: str, decided: str | None, closed_by: str | None) -> st
     return Status.DONE.value if closed_by else opinion
 
 
-def _participant_row(interaction: str, ordinal: int, part: Participant) -> Row:
-    return {
-        "interaction_id": interaction,
-        "ordinal": ordinal,
-        "point": str(part.point),
-        "role": part.role.value,
-        "side": part.side.value,
-        "name": part.name,
-        "client_id": part.client,
-        "contact_id": part.contact,
-        "method": part.method,
-        "cause": part.cause,
-        "subject": part.subject,
-        "principal": part.principal,
-        "quiet": part.quiet,
-    }
+def _participant_values(interaction: str, ordinal: int, part: Participant) -> Values:
+    """Return a participant as it is stored, in the order of the table's columns."""
+    return (
+        interaction,
+        ordinal,
+        str(part.point),
+        part.role.value,
+        part.side.value,
+        part.name,
+        part.client,
+        part.contact,
+        part.method,
+        part.cause,
+        part.subject,
+        part.principal,
+        part.quiet,
+    )
 
 
-def _interactions_by_id(connection: Connection, ids: Collection[str]) -> dict[str, Row]:
+_PARTICIPANT = tuple(column.name for column in participants.c)
+_SUBJECT = _PARTICIPANT.index("subject")
+
+
+def _interactions_by_id(connection: Connection, ids: Collection[str]) -> dict[str, Values]:
     """Return rows as they are stored: what is written is compared with them as it will stand."""
     if not ids:
         return {}
-    rows = connection.execute(_INTERACTIONS, {"wanted": ids})
-    names = tuple(rows.keys())
-    return {row[0]: dict(zip(names, row, strict=True)) for row in rows}
+    rows = connection.execute(_INTERACTIONS, {"wanted": ids}).all()
+    return {row[0]: tuple(row) for row in rows}
 
 
 _INTERACTIONS = select(*as_stored(interactions)).where(among(interactions.c.id))
 
 
-def _participants_of(connection: Connection, ids: Collection[str]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = defaultdict(list)
+def _participants_of(connection: Connection, ids: Collection[str]) -> dict[str, list[Values]]:
+    found: dict[str, list[Values]] = defaultdict(list)
     if ids:
-        rows = connection.execute(_PARTICIPANTS, {"wanted": ids})
-        names = tuple(rows.keys())
-        for row in rows:
-            found[row[0]].append(dict(zip(names, row, strict=True)))
+        for row in connection.execute(_PARTICIPANTS, {"wanted": ids}).all():
+            found[row[0]].append(tuple(row))
     return found
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Connection,
     bindparam,
     func,
+    not_,
     or_,
     select,
 )
@@ -18,7 +19,9 @@ from ingest.domain.calls import Direction, Outcome
 from ingest.domain.interactions import (
     Kind,
     Moment,
+    Participant,
     Status,
+    Touch,
 )
 from storage.plain import to_list
 from storage.rows import among
@@ -41,8 +44,8 @@ def settled_before(
     if not settled:
         return settled
     asked = {"wanted": moments, "closable": closable, "earliest": min(moments.values())}
-    settled.difference_update(connection.scalars(_FLAGGED, {"wanted": moments}))
-    for subject, occurred_at, closed_at in connection.execute(_MAY_CHANGE, asked):
+    settled.difference_update(connection.scalars(_FLAGGED, {"wanted": moments}).all())
+    for subject, occurred_at, closed_at in connection.execute(_MAY_CHANGE, asked).all():
         at = moments[subject]
         if occurred_at < at and (closed_at is None or closed_at >= at):
             settled.discard(subject)
@@ -72,35 +75,49 @@ def timelines(
     connection: Connection,
     subjects: Iterable[str],
     since: Mapping[str, datetime] | None = None,
+    written: Mapping[str, Touch] | None = None,
 ) -> dict[str, list[Moment]]:
     """Return every touch of each of these subjects, as its neighbours see it.
 
-    Of a subject in `since` only those at or after its moment.
+    Of a subject in `since` only those at or after its moment. `written`: touches at hand as they
+    were just stored; they are not read back.
     """
-    since = since or {}
-    whole = {subject for subject in subjects if subject not in since}
-    found = _timelines(connection, whole, None)
+    since, written = since or {}, written or {}
+    whole = [subject for subject in subjects if subject not in since]
+    found = _timelines(connection, whole, None, written)
     if since:
-        recent = _timelines(connection, since, min(since.values()))
-        for subject, told in recent.items():
-            found[subject] = [it for it in told if it.occurred_at >= since[subject]]
-    return found
+        found |= _timelines(connection, since, min(since.values()), written)
+    for touch in written.values():
+        for part in touch.participants:
+            told = found.get(part.subject) if part.subject else None
+            if told is not None:
+                told[touch.id] = told_of(touch, part, told.get(touch.id))
+    return {
+        subject: list(told.values())
+        if subject not in since
+        else [it for it in told.values() if it.occurred_at >= since[subject]]
+        for subject, told in found.items()
+    }
 
 
 def _timelines(
-    connection: Connection, subjects: Iterable[str], from_at: datetime | None
-) -> dict[str, list[Moment]]:
+    connection: Connection,
+    subjects: Iterable[str],
+    from_at: datetime | None,
+    without: Collection[str],
+) -> dict[str, dict[str, Moment]]:
     found: dict[str, dict[str, Moment]] = {subject: {} for subject in subjects}
     if not found:
         return {}
+    asked: dict[str, Any] = {"wanted": found, "without": without}
     if from_at is None:
-        rows = connection.execute(_TOLD, {"wanted": found})
+        rows = connection.execute(_TOLD, asked)
     else:
-        rows = connection.execute(_TOLD_SINCE, {"wanted": found, "from_at": from_at})
-    for row in rows:
+        rows = connection.execute(_TOLD_SINCE, {**asked, "from_at": from_at})
+    for row in rows.all():
         told = found[row.subject]
         told[row.id] = _moment(row, told.get(row.id))
-    return {subject: list(told.values()) for subject, told in found.items()}
+    return found
 
 
 _TOLD = (
@@ -130,7 +147,7 @@ _TOLD = (
     .select_from(
         participants.join(interactions, interactions.c.id == participants.c.interaction_id)
     )
-    .where(among(participants.c.subject))
+    .where(among(participants.c.subject), not_(among(participants.c.interaction_id, "without")))
     .order_by(participants.c.interaction_id, participants.c.ordinal)
 )
 _TOLD_SINCE = _TOLD.where(interactions.c.occurred_at >= bindparam("from_at"))
@@ -159,4 +176,30 @@ def _moment(row: Any, earlier: Moment | None) -> Moment:
         cause=row.cause,
         message_id=row.message_id,
         answers=tuple(to_list(row.answers)),
+    )
+
+
+def told_of(touch: Touch, part: Participant, earlier: Moment | None) -> Moment:
+    """Return a touch at hand as `_moment` would read it back, by one of its participants."""
+    same_contact = earlier is None or earlier.contact == part.contact
+    return Moment(
+        id=touch.id,
+        kind=touch.kind,
+        direction=touch.direction,
+        occurred_at=touch.occurred_at,
+        ended=touch.ended,
+        outcome=touch.outcome,
+        talk_s=touch.talk_s,
+        dialled=touch.dialled,
+        employee=touch.employee,
+        status=touch.decided or touch.status,
+        machine=touch.machine,
+        suppressed=touch.suppressed,
+        principal=part.principal or (earlier is not None and earlier.principal),
+        quiet=part.quiet and (earlier is None or earlier.quiet),
+        point=str(part.point) if earlier is None else earlier.point,
+        contact=part.contact if same_contact else None,
+        cause=part.cause,
+        message_id=touch.message_id,
+        answers=touch.answers,
     )

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    bindparam,
+    delete,
+    insert,
+    select,
+    type_coerce,
+    union_all,
+    update,
+)
 
 from ingest.domain.calls import CallEvent, Report
 from ingest.domain.deliveries import Delivery, End
 from ingest.domain.interactions import fixed_id
 from ingest.domain.mails import Mail, Sighting
 from storage.bounces import insert_failures
-from storage.database import dialect_insert, insert_rows
+from storage.database import insert_values
 from storage.facts import chunks
 from storage.log import Mark
 from storage.plain import to_list, to_text
@@ -24,10 +35,12 @@ from storage.rows import among
 from storage.tables import (
     call_reports,
     deliveries,
+    from_micros,
     mail_bodies,
     mails,
     positions,
     sightings,
+    to_micros,
 )
 
 _encode = msgspec.json.Encoder().encode
@@ -56,7 +69,7 @@ class StoredReport:
 
 def known_deliveries(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Return which of these deliveries were dealt with before."""
-    return set(connection.scalars(_KNOWN_DELIVERIES, {"wanted": ids}))
+    return set(connection.scalars(_KNOWN_DELIVERIES, {"wanted": ids}).all())
 
 
 _KNOWN_DELIVERIES = select(deliveries.c.id).where(among(deliveries.c.id))
@@ -87,24 +100,26 @@ def note_places(connection: Connection, lying: Sequence[Delivery]) -> None:
 
 def record_ends(connection: Connection, ends: Sequence[tuple[Delivery, End, str | None]]) -> None:
     """Write what became of each delivery; a later reading of the same one replaces the end."""
-    ids = [delivery_id(delivery.source, delivery.key) for delivery, _, _ in ends]
-    rows = {
-        id_: {
-            "id": id_,
-            "log": delivery.log,
-            "partition": delivery.partition,
-            "position": delivery.position,
-            "source": delivery.source,
-            "key": delivery.key,
-            "received_at": delivery.received_at,
-            "end": end.value,
-            "reason": reason,
-        }
-        for id_, (delivery, end, reason) in zip(ids, ends, strict=True)
-    }
-    insert_rows(connection, deliveries, list(rows.values()), renew=_OF_AN_END)
+    rows = {}
+    for delivery, end, reason in ends:
+        id_ = delivery_id(delivery.source, delivery.key)
+        rows[id_] = (
+            id_,
+            delivery.log,
+            delivery.partition,
+            delivery.position,
+            delivery.source,
+            delivery.key,
+            to_micros(delivery.received_at),
+            end.value,
+            reason,
+        )
+    insert_values(connection, deliveries, _DELIVERY, list(rows.values()), renew=_OF_AN_END)
 
 
+_DELIVERY = (
+    "id", "log", "partition", "position", "source", "key", "received_at", "end", "reason"
+)  # fmt: skip
 _OF_AN_END = ("log", "partition", "position", "end", "reason")
 
 
@@ -124,19 +139,21 @@ def insert_reports(
         place = counted[delivery]
         counted[delivery] += 1
         values.append(
-            {
-                "id": f"{delivery}/{place}",
-                "delivery_id": delivery,
-                "source": source,
-                "key": keys[0],
-                "key_ids": to_text(keys),
-                "event": _encode(event).decode(),
-                "received_at": received_at,
-                "reader": reader,
-            }
+            (
+                f"{delivery}/{place}",
+                delivery,
+                source,
+                keys[0],
+                to_text(keys),
+                _encode(event).decode(),
+                to_micros(received_at),
+                reader,
+            )
         )
-    if values:
-        insert_rows(connection, call_reports, values, ignore=True)
+    insert_values(connection, call_reports, _REPORT, values, ignore=True)
+
+
+_REPORT = ("id", "delivery_id", "source", "key", "key_ids", "event", "received_at", "reader")
 
 
 def forget_reading(connection: Connection, deliveries_: Sequence[str]) -> set[str]:
@@ -161,11 +178,11 @@ def reports_of(connection: Connection, keys: Iterable[str]) -> list[StoredReport
             id=id_,
             source=source,
             keys=tuple(to_list(key_ids)),
-            report=Report(event=_decode_event(event), received_at=received_at),
+            report=Report(event=_decode_event(event), received_at=from_micros(received_at)),
         )
         for id_, source, key_ids, event, received_at in connection.execute(
             _REPORTS_OF, {"wanted": keys}
-        )
+        ).all()
     ]
 
 
@@ -174,7 +191,7 @@ _REPORTS_OF = select(
     call_reports.c.source,
     call_reports.c.key_ids,
     call_reports.c.event,
-    call_reports.c.received_at,
+    type_coerce(call_reports.c.received_at, BigInteger),
 ).where(among(call_reports.c.key))
 
 
@@ -189,82 +206,122 @@ def all_report_keys(connection: Connection) -> Iterable[tuple[str, ...]]:
 # Mails -----------------------------------------------------------------------------------------
 
 
+SeenMails = dict[str, tuple[Mail, list[Sighting]]]  #: each with every sighting of it
+
+
 def insert_mails(
     connection: Connection,
     rows: Sequence[tuple[str, Mail, datetime]],
     seen: Sequence[tuple[str, Sighting]],
     *,
     reader: int,
-) -> None:
-    """Insert readings as (delivery id, mail, received_at) and sightings as (delivery id, ...)."""
+) -> SeenMails:
+    """Insert readings as (delivery id, mail, received_at) and sightings as (delivery id, ...).
+
+    Returns what `mails_of` would now say of those of which nothing was stored before.
+    """
+    known = _heard_of(connection, {mail.identity for _, mail, _ in rows}) if rows else set()
+    read: dict[str, Mail] = {}
     readings, bodies = [], []
     for delivery, mail, received_at in rows:
-        headers = replace(mail, text="", html="")
+        identity = mail.identity
+        if identity in read:
+            continue  # the same mail from two mailboxes: the first reading stands
+        headers = read[identity] = replace(mail, text="", html="")
         readings.append(
-            {
-                "id": mail.identity,
-                "delivery_id": delivery,
-                "message_id": mail.message_id,
-                "reading": _encode(headers).decode(),
-                "received_at": received_at,
-                "reader": reader,
-            }
-        )
-        bodies.append({"id": mail.identity, "text": mail.text, "html": mail.html})
-    if readings:
-        insert_rows(connection, mails, readings, ignore=True)
-        insert_rows(connection, mail_bodies, bodies, ignore=True)
-        insert_failures(connection, [mail for _, mail, _ in rows])
-    if seen:
-        connection.execute(
-            dialect_insert(connection, sightings).on_conflict_do_nothing(),
-            [
-                {
-                    "id": delivery,
-                    "mail_id": sighting.mail,
-                    "mailbox": sighting.mailbox,
-                    "folder": sighting.folder,
-                    "uidvalidity": sighting.uidvalidity,
-                    "uid": sighting.uid,
-                    "sent": sighting.sent,
-                    "internal_date": sighting.internal_date,
-                    "received_top": sighting.received_top,
-                    "received_at": sighting.first_received_at,
-                }
-                for delivery, sighting in seen
-            ],
-        )
-
-
-def mails_of(
-    connection: Connection, identities: Iterable[str]
-) -> dict[str, tuple[Mail, list[Sighting]]]:
-    """Return each of these mails, without its text, with every sighting of it."""
-    wanted = sorted(set(identities))
-    read: dict[str, Mail] = {}
-    seen: dict[str, list[Sighting]] = defaultdict(list)
-    for chunk in chunks(wanted):
-        for row in connection.execute(
-            select(mails.c.id, mails.c.reading).where(mails.c.id.in_(chunk))
-        ):
-            read[row.id] = read_mail(row.reading)
-        for row in connection.execute(
-            select(sightings).where(sightings.c.mail_id.in_(chunk)).order_by(sightings.c.id)
-        ):
-            seen[row.mail_id].append(
-                Sighting(
-                    mailbox=row.mailbox,
-                    folder=row.folder,
-                    uidvalidity=row.uidvalidity,
-                    uid=row.uid,
-                    sent=row.sent,
-                    internal_date=row.internal_date,
-                    received_top=row.received_top,
-                    mail=row.mail_id,
-                    first_received_at=row.received_at,
-                )
+            (
+                identity,
+                delivery,
+                mail.message_id,
+                _encode(headers).decode(),
+                to_micros(received_at),
+                reader,
             )
-    return {identity: (mail, seen[identity]) for identity, mail in read.items() if seen[identity]}
+        )
+        bodies.append((identity, mail.text, mail.html))
+    insert_values(connection, mails, _MAIL, readings, ignore=True)
+    insert_values(connection, mail_bodies, _BODY, bodies, ignore=True)
+    insert_failures(connection, [mail for _, mail, _ in rows])
+    where: dict[str, Sighting] = {}  # of two with one id the first stands
+    for delivery, sighting in seen:
+        where.setdefault(delivery, sighting)
+    insert_values(
+        connection,
+        sightings,
+        _SIGHTING,
+        [_sighting_values(delivery, it) for delivery, it in where.items()],
+        ignore=True,
+    )
+    fresh: dict[str, list[Sighting]] = defaultdict(list)
+    for delivery in sorted(where):
+        if where[delivery].mail not in known:
+            fresh[where[delivery].mail].append(where[delivery])
+    return {key: (read[key], witnesses) for key, witnesses in fresh.items() if key in read}
+
+
+_MAIL = ("id", "delivery_id", "message_id", "reading", "received_at", "reader")
+_BODY = ("id", "text", "html")
+_SIGHTING = (
+    "id", "mail_id", "mailbox", "folder", "uidvalidity", "uid", "sent",
+    "internal_date", "received_top", "received_at",
+)  # fmt: skip
+
+
+def _sighting_values(delivery: str, it: Sighting) -> tuple[Any, ...]:
+    return (
+        delivery,
+        it.mail,
+        it.mailbox,
+        it.folder,
+        it.uidvalidity,
+        it.uid,
+        it.sent,
+        to_micros(it.internal_date) if it.internal_date else None,
+        to_micros(it.received_top) if it.received_top else None,
+        to_micros(it.first_received_at),
+    )
+
+
+def _heard_of(connection: Connection, identities: Collection[str]) -> set[str]:
+    """Return of which of these mails a reading or a sighting is stored."""
+    return set(connection.scalars(_HEARD_OF, {"wanted": identities}).all())
+
+
+_HEARD_OF = union_all(
+    select(mails.c.id).where(among(mails.c.id)),
+    select(sightings.c.mail_id).where(among(sightings.c.mail_id)),
+)
+
+
+def mails_of(connection: Connection, identities: Iterable[str]) -> SeenMails:
+    """Return each of these mails, without its text, with every sighting of it."""
+    wanted = set(identities)
+    if not wanted:
+        return {}
+    read = {
+        key: read_mail(reading)
+        for key, reading in connection.execute(_READINGS_OF, {"wanted": wanted}).all()
+    }
+    seen: dict[str, list[Sighting]] = defaultdict(list)
+    for row in connection.execute(_SIGHTINGS_OF, {"wanted": wanted}).all():
+        seen[row.mail_id].append(
+            Sighting(
+                mailbox=row.mailbox,
+                folder=row.folder,
+                uidvalidity=row.uidvalidity,
+                uid=row.uid,
+                sent=row.sent,
+                internal_date=row.internal_date,
+                received_top=row.received_top,
+                mail=row.mail_id,
+                first_received_at=row.received_at,
+            )
+        )
+    return {key: (read[key], seen[key]) for key in sorted(read) if seen[key]}
+
+
+_READINGS_OF = select(mails.c.id, mails.c.reading).where(among(mails.c.id))
+_SIGHTINGS_OF = select(sightings).where(among(sightings.c.mail_id)).order_by(sightings.c.id)
 
 
 def all_mails(connection: Connection) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.test_utils import TestServer
+from obstore.exceptions import GenericError
 from obstore.store import MemoryStore
 
 from ingest.domain.calls import CallEvent, CallStage, Direction
@@ -25,7 +27,8 @@ from ingest.domain.recordings import RecordingOf, Recordings
 from ingest.outbound import Allowed, Forbidden, check, is_public, networks_of
 from ingest.recorder import WAITS, Recorder
 from ingest.review.pages.recordings import range_of
-from ingest.sound import SoundBucket, SoundFiles, SoundStore
+from ingest.settings import Settings
+from ingest.sound import Patience, SoundBucket, SoundFiles, SoundStore, open_sound
 from ingest.telephony.recordings import FetchLimits, NotFetched, fetch, sound_type
 from storage import directory, recordings
 from storage.recordings import Recording, RecordingState
@@ -197,6 +200,23 @@ async def test_a_name_that_leads_inside_is_not_asked(pbx: Pbx, tmp_path: Path) -
     assert pbx.asked == []
 
 
+async def test_plain_http_goes_into_the_named_networks_alone(pbx: Pbx, tmp_path: Path) -> None:
+    """A source with a system in the house sends nothing in clear to its other hosts."""
+    at_home = account(recording_networks=["10.20.0.0/16"])
+    wanted = RecordingOf(call_key="c1", url=pbx.url())
+
+    for addresses in (["192.0.78.9"], ["10.20.0.1", "192.0.78.9"], ["127.0.0.1"]):
+        with pytest.raises(NotFetched, match="outside of recording_networks") as caught:
+            await fetch(PROVIDER, at_home, wanted, tmp_path / "draft", resolver=Names(*addresses))
+        assert caught.value.final
+    with pytest.raises(Forbidden, match="outside of recording_networks"):
+        check(
+            "http://192.0.78.9/x",
+            Allowed(hosts=("192.0.78.9",), networks=networks_of(["10.20.0.0/16"])),
+        )
+    assert pbx.asked == []
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -224,7 +244,7 @@ def test_named_hosts_and_what_lies_beneath_are_allowed() -> None:
     check("https://a.b.pbx.example/x", Allowed(hosts=(".pbx.example",)))
     check(
         "http://10.1.2.3/x",
-        Allowed(hosts=("10.1.2.3",), networks=networks_of(["10.1.0.0/16"]), plain=True),
+        Allowed(hosts=("10.1.2.3",), networks=networks_of(["10.1.0.0/16"])),
     )
     with pytest.raises(Forbidden, match="recording_networks"):
         check("https://10.1.2.3/x", Allowed(hosts=("10.1.2.3",)))
@@ -602,3 +622,70 @@ async def test_nothing_is_fetched_onto_a_disk_that_is_nearly_full(office: Office
     assert office.pbx.asked == []
     free = 0.5
     assert (await office.passes()).state is RecordingState.KEPT
+
+
+class Hanging(SoundFiles):
+    """A store that takes for ever."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.begun = threading.Event()
+        self.ends = threading.Event()
+        self.thread: threading.Thread | None = None
+
+    def take(self, digest: str, draft: Path) -> None:
+        self.thread = threading.current_thread()
+        self.begun.set()
+        self.ends.wait()
+
+
+async def test_a_store_that_hangs_is_given_up_tried_again_and_holds_up_no_exit(
+    office: Office, tmp_path: Path
+) -> None:
+    store = office.recorder.store = Hanging(tmp_path / "sound")
+    office.recorder._store_s = 0.05
+    office.told()
+
+    one = await office.passes()
+    store.ends.set()
+
+    assert (one.state, one.because) == (RecordingState.WANTED, "keeping it failed: TimeoutError")
+    assert store.thread is not None
+    assert store.thread.daemon  # the interpreter waits for no such thread when it ends
+    assert [path.name for path in files(tmp_path) if path.name.startswith(".")] == []
+
+
+async def test_the_recorder_ends_at_once_while_a_store_hangs(
+    office: Office, tmp_path: Path
+) -> None:
+    store = office.recorder.store = Hanging(tmp_path / "sound")
+    office.told()
+    running = asyncio.create_task(office.recorder.run())
+    await asyncio.to_thread(store.begun.wait, 10)
+
+    running.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.gather(running, return_exceptions=True)
+
+    assert not store.ends.is_set()
+    store.ends.set()
+
+
+async def test_a_bucket_that_accepts_and_never_answers_is_an_error_in_bounded_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_REGION", "nowhere")
+    (tmp_path / "draft").write_bytes(SOUND)
+    short = timedelta(seconds=0.1)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        told = {"recordings_s3": "s3://sound", "recordings_s3_endpoint": address}
+        settings = Settings.model_validate(told)
+        store = open_sound(settings, patience=Patience(connect=short, request=short, retries=short))
+        async with asyncio.timeout(20):
+            with pytest.raises(GenericError, match="retry_timeout: 100ms"):
+                await asyncio.to_thread(store.take, "ab" * 32, tmp_path / "draft")
+            with pytest.raises(GenericError):
+                await asyncio.to_thread(store.size, "ab" * 32)

@@ -10,6 +10,7 @@ import pytest
 from ingest.domain.interactions import Status
 from ingest.domain.mails import FormField, Forwarded, Passage, PassageKind
 from ingest.domain.people import UserRole, Viewer
+from ingest.review.forwards import clients_by_forwards
 from ingest.review.signed import numbers_of_client
 from storage import directory, facts, reads, wire
 from storage.reads import InteractionFilter
@@ -102,6 +103,59 @@ def test_an_answer_that_is_learned_first_closes_all_the_same(world: World) -> No
 
     assert world.status(asked) is Status.DONE
     assert world.rebuild().rows == 0
+
+
+# Suggestions of forwarded mails ------------------------------------------------------------------
+
+
+STRANGER = "new@stranger.example"
+
+
+def suggested(world: World, address: str, viewer: Viewer = VERA) -> list[tuple[str, str, bool]]:
+    with world.reading() as connection:
+        found = clients_by_forwards(connection, viewer, f"mail:{address}", now=NOW)
+    return [(it.client, it.mail, it.forwards) for it in found]
+
+
+def forwards(world: World, sender: str, *written_by: str, at: int = 5, **more: Any) -> str:
+    read = {"forwarded": tuple(Forwarded(address=it) for it in written_by)}
+    return world.mail(sender, (OURS,), day(at), read=read, **more)
+
+
+def test_a_stranger_who_forwards_a_clients_mail_is_suggested_that_client(world: World) -> None:
+    client = world.client("C", THEIRS)
+    forwards(world, STRANGER, THEIRS)
+    latest = forwards(world, STRANGER, COLLEAGUE, THEIRS, at=6)
+
+    assert suggested(world, STRANGER) == [(client, latest, False)]
+    assert history(world, client) == []
+
+
+def test_a_stranger_whose_mail_a_client_forwards_is_suggested_that_client(world: World) -> None:
+    client = world.client("C", THEIRS)
+    mail = forwards(world, THEIRS, STRANGER)
+
+    assert suggested(world, STRANGER) == [(client, mail, True)]
+
+
+def test_what_is_suggested_ends_where_the_address_is_no_clients(world: World) -> None:
+    world.holds(world.client("C"), THEIRS, until=day(4))
+    forwards(world, STRANGER, THEIRS)
+    forwards(world, COLLEAGUE, STRANGER)
+
+    assert suggested(world, STRANGER) == []
+
+
+def test_what_a_robot_forwards_suggests_nothing_and_a_manager_is_told_nothing(
+    world: World,
+) -> None:
+    world.client("C", THEIRS)
+    forwards(world, "robot@stranger.example", THEIRS, automatic="generated")
+    forwards(world, STRANGER, THEIRS)
+    boris = Viewer(user="b", login="b", name="B", role=UserRole.MANAGER, employee="e")
+
+    assert suggested(world, "robot@stranger.example") == []
+    assert suggested(world, STRANGER, boris) == []
 
 
 # Readings --------------------------------------------------------------------------------------

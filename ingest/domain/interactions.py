@@ -272,6 +272,9 @@ class Policy:
     reply_within: timedelta = timedelta(hours=9)  #: of working time, for a mail
 
 
+AS_DELIVERED = Policy()  #: before anybody wrote a rule
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
     """The company's rules, each valid from its own moment on, in order of time."""
@@ -280,7 +283,7 @@ class Policies:
 
     def at(self, moment: datetime) -> Policy:
         """Return the rules valid at that moment."""
-        valid = Policy()
+        valid = AS_DELIVERED
         for from_at, policy in self.changes:
             if from_at > moment:
                 break

@@ -59,10 +59,12 @@ class Timeline:
 
 def decide(timeline: Timeline, directory: Directory) -> Decided:
     """Return closings, flags and what waits for review, for one subject."""
-    moments = sorted(timeline.moments, key=lambda moment: (moment.occurred_at, moment.id))
+    moments = list(timeline.moments)
+    if len(moments) > 1:
+        moments.sort(key=lambda moment: (moment.occurred_at, moment.id))
     return Decided(
         subject=timeline.subject,
-        closings=tuple(_closings(moments)),
+        closings=tuple(_closings(moments)) if len(moments) > 1 else (),
         flags=tuple(_flags(timeline, moments, directory)),
         review=None if timeline.is_client else _review(timeline.subject, moments),
     )
@@ -188,7 +190,8 @@ class _Story:
 
 
 def _flags(timeline: Timeline, moments: Sequence[Moment], directory: Directory) -> Iterable[Flag]:
-    if not any(_may_raise(moment) for moment in moments):
+    raising = [moment for moment in moments if _may_raise(moment)]
+    if not raising or _all_is_well(timeline, raising, directory):
         return
     events: list[tuple[datetime, int, Moment | FlagKind | None]] = [
         (at, _DIRECTORY, None) for at in _turning_points(timeline, directory)
@@ -210,6 +213,17 @@ def _flags(timeline: Timeline, moments: Sequence[Moment], directory: Directory) 
             _hand_over(story, at, directory)
     for flag in story.told:
         yield _told(flag, timeline)
+
+
+def _all_is_well(timeline: Timeline, raising: Sequence[Moment], directory: Directory) -> bool:
+    """Tell, without telling the whole story, that nothing in it was ever amiss, as nearly always.
+
+    No manager of the client ever left, and whoever was called was there.
+    """
+    managers = (directory.employees.get(it.employee) for it in timeline.primary if it.employee)
+    return all(
+        change.employed for person in managers if person for change in person.employment
+    ) and not any(is_unheld(it.dialled, it.occurred_at, directory) for it in raising)
 
 
 def _turning_points(timeline: Timeline, directory: Directory) -> set[datetime]:

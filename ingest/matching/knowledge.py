@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import partial
+from datetime import datetime, timedelta
 
 from ingest.domain.calls import Direction, Outcome
 from ingest.domain.contacts import ContactPoint, PointKind
@@ -24,7 +23,6 @@ from ingest.matching.match import (
     NOTHING_KNOWN,
     Linked,
     Match,
-    Mistaken,
     Nobody,
     Ours,
     Unlinked,
@@ -77,48 +75,114 @@ def correspondent(
     principal: bool = False,
 ) -> Participant:
     """Return the other side, linked if exactly one client held the point."""
-    other = partial(Participant, point=point, role=role, name=name)
-    match known.match(point, at):
-        case Ours():
-            return other(side=Side.OWN)
-        case Linked(client, contact, method):
-            return other(
-                side=Side.CLIENT,
-                client=client,
-                contact=contact,
-                method=method,
-                subject=f"client:{client}",
-                principal=principal,
-            )
-        case Unlinked(cause):
-            return other(side=Side.OTHER, cause=cause, subject=str(point), principal=principal)
-        case Nobody() if point.kind is PointKind.SHORT or str(point) == "withheld:":
-            return other(side=Side.OTHER, principal=principal)
-        case Nobody() | Mistaken():
-            return other(side=Side.OTHER, subject=str(point), principal=principal)
+    return matched(known.match(point, at), point, role, name=name, principal=principal)
+
+
+def matched(
+    found: Match,
+    point: ContactPoint,
+    role: Role,
+    *,
+    name: str | None = None,
+    principal: bool = False,
+    quiet: bool = False,
+) -> Participant:
+    """Return who takes part by a point, as it was matched."""
+    if isinstance(found, Ours):
+        return Participant(point=point, role=role, side=Side.OWN, name=name, quiet=quiet)
+    if isinstance(found, Linked):
+        return Participant(
+            point=point,
+            role=role,
+            side=Side.CLIENT,
+            name=name,
+            client=found.client,
+            contact=found.contact,
+            method=found.method,
+            subject=f"client:{found.client}",
+            principal=principal,
+            quiet=quiet,
+        )
+    nobody = isinstance(found, Nobody) and (
+        point.kind is PointKind.SHORT or str(point) == "withheld:"
+    )
+    return Participant(
+        point=point,
+        role=role,
+        side=Side.OTHER,
+        name=name,
+        cause=found.cause if isinstance(found, Unlinked) else None,
+        subject=None if nobody else str(point),
+        principal=principal,
+        quiet=quiet,
+    )
+
+
+def bystander(
+    found: Match, point: ContactPoint, role: Role, *, name: str | None = None
+) -> Participant:
+    """Return who takes part where the touch lies in no timeline of theirs."""
+    if isinstance(found, Linked):
+        return Participant(
+            point=point,
+            role=role,
+            side=Side.CLIENT,
+            name=name,
+            client=found.client,
+            contact=found.contact,
+            method=found.method,
+        )
+    side = Side.OWN if isinstance(found, Ours) else Side.OTHER
+    return Participant(point=point, role=role, side=side, name=name)
 
 
 def opinion(touch: Touch, policy: Policy) -> Status:
     """Return what the touch needs by the company's table, before later touches are looked at."""
-    if touch.direction is Direction.INTERNAL:
-        return Status.INTERNAL
-    if touch.kind is Kind.MAIL and touch.machine:
-        return Status.AUTO
-    if touch.learned_at - touch.occurred_at > policy.history_after:
-        return Status.HISTORY
-    if not touch.ended:
-        return Status.IN_PROGRESS
-    return policy.statuses.get(
-        (touch.kind, touch.direction, _how_it_went(touch, policy)), Status.NEEDS_COMMENT
+    return needed(
+        policy,
+        kind=touch.kind,
+        direction=touch.direction,
+        machine=touch.machine,
+        age=touch.learned_at - touch.occurred_at,
+        ended=touch.ended,
+        outcome=touch.outcome,
+        talk_s=touch.talk_s,
     )
 
 
-def _how_it_went(touch: Touch, policy: Policy) -> str:
-    if touch.kind is Kind.MAIL:
-        return "person"
-    if touch.outcome is Outcome.FORWARDED:
-        return "forwarded" if touch.direction is Direction.INBOUND else "answered"
-    if touch.outcome is not Outcome.ANSWERED:
+def needed(
+    policy: Policy,
+    *,
+    kind: Kind,
+    direction: Direction,
+    machine: bool,
+    age: timedelta,
+    ended: bool = True,
+    outcome: Outcome | None = None,
+    talk_s: float | None = None,
+) -> Status:
+    """Return what a touch needs that is told by these words; `age`: when it came to be known."""
+    if direction is Direction.INTERNAL:
+        return Status.INTERNAL
+    if kind is Kind.MAIL and machine:
+        return Status.AUTO
+    if age > policy.history_after:
+        return Status.HISTORY
+    if not ended:
+        return Status.IN_PROGRESS
+    if kind is Kind.MAIL:
+        how = "person"
+    else:
+        how = _how_it_went(direction, outcome, talk_s, policy)
+    return policy.statuses.get((kind, direction, how), Status.NEEDS_COMMENT)
+
+
+def _how_it_went(
+    direction: Direction, outcome: Outcome | None, talk_s: float | None, policy: Policy
+) -> str:
+    if outcome is Outcome.FORWARDED:
+        return "forwarded" if direction is Direction.INBOUND else "answered"
+    if outcome is not Outcome.ANSWERED:
         return "missed"
-    short = touch.talk_s is not None and touch.talk_s < policy.short_call.total_seconds()
-    return "short" if short and touch.direction is Direction.INBOUND else "answered"
+    short = talk_s is not None and talk_s < policy.short_call.total_seconds()
+    return "short" if short and direction is Direction.INBOUND else "answered"

@@ -20,7 +20,13 @@ from functools import lru_cache
 from typing import Final
 
 import phonenumbers
-from phonenumbers import PhoneNumber, PhoneNumberFormat, ValidationResult
+from phonenumbers import (
+    COUNTRY_CODE_TO_REGION_CODE,
+    PhoneMetadata,
+    PhoneNumber,
+    PhoneNumberFormat,
+    ValidationResult,
+)
 
 from ingest.domain.contacts import ContactPoint, Normalised, PointKind
 from ingest.matching.spellings import (
@@ -218,10 +224,48 @@ def _is_rather_foreign(digits: str, national: PhoneNumber | None, region: str) -
 def _parse(digits: str, region: str | None) -> PhoneNumber | None:
     if region == NO_REGION:
         return None
+    if region is None and (plain := parse_plain(digits[1:])):
+        return plain
     try:
         return phonenumbers.parse(digits, region)
     except phonenumbers.NumberParseException:
         return None
+
+
+def parse_plain(digits: str) -> PhoneNumber | None:
+    """Return what `parse` says of these digits behind a plus, or None where it must be asked.
+
+    It looks for extensions, vanity letters and prefixes in any text, and takes ten times as long.
+    Most numbers are a country code and then what may follow it, which no prefix begins.
+    """
+    for length in (1, 2, 3):
+        prefix = _national_prefix(digits[:length])
+        if prefix is not None:
+            behind = digits[length:]
+            if not (behind.isascii() and behind.isdigit()) or len(behind) not in _PLAIN_DIGITS:
+                return None
+            if behind[0] == "0" or prefix.match(behind):
+                return None
+            return PhoneNumber(country_code=int(digits[:length]), national_number=int(behind))
+    return None
+
+
+_PLAIN_DIGITS: Final = range(6, 15)
+_NO_PREFIX: Final = re.compile("(?!)")  # never matches
+
+
+@lru_cache(maxsize=2048)
+def _national_prefix(code: str) -> re.Pattern[str] | None:
+    """Return what a national number behind that country code may begin with; None: no such code."""
+    if not (code.isascii() and code.isdigit()) or code[0] == "0":
+        return None
+    if int(code) not in COUNTRY_CODE_TO_REGION_CODE:
+        return None
+    region = phonenumbers.region_code_for_country_code(int(code))
+    known = PhoneMetadata.metadata_for_region_or_calling_code(int(code), region)
+    if known is None or not known.national_prefix_for_parsing:
+        return _NO_PREFIX
+    return re.compile(known.national_prefix_for_parsing)
 
 
 def _spelt(number: PhoneNumber) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from ingest.domain.calls import Call, CallState, Direction, Outcome
@@ -22,7 +21,7 @@ from ingest.domain.interactions import (
     Status,
     Touch,
 )
-from ingest.matching.knowledge import Knowledge, correspondent, is_suppressed, opinion
+from ingest.matching.knowledge import Knowledge, correspondent, is_suppressed, needed
 from ingest.matching.match import (
     Mistaken,
     Ours,
@@ -81,15 +80,16 @@ def touch_of_call(
     outcome = call.outcome
     if outcome is None and call.state is CallState.STALE and call.answered_at is not None:
         outcome = Outcome.ANSWERED
-    touch = partial(
-        Touch,
+    ended = call.state in (CallState.ENDED, CallState.STALE)
+    machine = remote is not None and remote.kind is PointKind.SHORT
+    return Touch(
         id=keys[0],
         kind=Kind.CALL,
         keys=tuple(keys),
         occurred_at=at,
         learned_at=call.first_received_at,
         direction=two.direction,
-        ended=call.state in (CallState.ENDED, CallState.STALE),
+        ended=ended,
         ended_at=call.ended_at,
         outcome=outcome,
         talk_s=call.talk_s,
@@ -97,12 +97,21 @@ def touch_of_call(
         own_line=line.id if line else None,
         employee=_employee_of_call(directory, agents, line, at),
         participants=parts,
-        machine=remote is not None and remote.kind is PointKind.SHORT,
+        machine=machine,
         suppressed=remote is not None and is_suppressed(known, remote, at),
         decided=known.decided(keys) or (Status.WRONG_NUMBER if mistaken else None),
+        status=needed(
+            known.policies.at(at),
+            kind=Kind.CALL,
+            direction=two.direction,
+            machine=machine,
+            age=call.first_received_at - at,
+            ended=ended,
+            outcome=outcome,
+            talk_s=call.talk_s,
+        ),
         details=_call_details(call),
     )
-    return touch(status=opinion(touch(status=Status.IN_PROGRESS), known.policies.at(at)))
 
 
 def _call_participants(

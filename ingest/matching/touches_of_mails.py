@@ -23,10 +23,8 @@ from ingest.domain.interactions import (
 )
 from ingest.domain.mails import Mail, MailAddress, Sighting
 from ingest.mail.threads import subject_names
-from ingest.matching.knowledge import Knowledge, correspondent, is_suppressed, opinion
-from ingest.matching.match import (
-    Mistaken,
-)
+from ingest.matching.knowledge import Knowledge, bystander, correspondent, matched, needed
+from ingest.matching.match import Linked, Match, Mistaken, Ours, Unlinked
 from ingest.matching.original import as_written, original_senders
 
 #: A copied mailbox keeps new INTERNALDATEs; the topmost Received then tells the real moment.
@@ -34,6 +32,8 @@ COPIED_AFTER = timedelta(hours=1)
 
 #: Contact points a mail may put on record; a list of thousands is no list of correspondents.
 MOST_PARTICIPANTS = 200
+
+Named = tuple[Role, ContactPoint, str | None]  #: by a header, with the name there
 
 
 def points_of_mail(
@@ -62,44 +62,50 @@ def moment_of(sightings: Sequence[Sighting]) -> datetime:
 def touch_of_mail(mail: Mail, sightings: Sequence[Sighting], known: Knowledge) -> Touch:
     """Return the touch that a mail is, with every mailbox that saw it as a witness."""
     directory, at = known.directory, moment_of(sightings)
-    mail, form = as_written(mail, sightings, directory, known.policies.at(at))
-    parts = [
-        correspondent(point, role, at, known, name=name)
-        for role, point, name in _header_points(mail)
-    ]
-    direction = _direction_of_mail(parts, sightings)
+    policy = known.policies.at(at)
+    mail, form = as_written(mail, sightings, directory, policy)
+    named = _header_points(mail)
+    whose = [known.match(point, at) for _, point, _ in named]
+    direction = _direction_of_mail(named, whose, sightings)
     if direction is Direction.INTERNAL or mail.automatic is not None:
         # What needs nothing, closes nothing and raises nothing lies in nobody's timeline: a robot
         # that writes a thousand mails would otherwise be decided a thousand times over.
-        parts = [replace(part, subject=None, cause=None) for part in parts]
+        parts = [
+            bystander(found, point, role, name=name)
+            for (role, point, name), found in zip(named, whose, strict=True)
+        ]
     else:
-        parts = _subjects_of_mail(parts, direction)
+        parts = _subjects_of_mail(named, whose, direction)
     parts += _behind(mail, form, direction, at, known)
     lines = _own_lines(directory, parts, direction)
     if not lines:  # a blind copy, a list, an alias: the mailboxes that saw it are our side
         seen_by = _mailboxes(directory, sightings)
         parts += [Participant(point=box, role=Role.LINE, side=Side.OWN) for box in seen_by]
         lines = [line.id for box in seen_by if (line := directory.line_of(box)) is not None]
-    sender = next((part for part in parts if part.role is Role.FROM), None)
+    sender = _sender(named, whose)
     if any(part.client for part in parts):
         sender = None  # what was decided about a stranger hides no client beside him
-    suppressed = sender is not None and is_suppressed(known, sender.point, at)
-    mistaken = sender is not None and isinstance(known.match(sender.point, at), Mistaken)
-    touch = Touch(
+    suppressed = isinstance(sender, Unlinked) and sender.suppressed
+    mistaken = isinstance(sender, Mistaken)
+    learned_at = min(seen.first_received_at for seen in sightings)
+    machine = mail.automatic is not None
+    return Touch(
         id=mail.identity,
         kind=Kind.MAIL,
         keys=(mail.identity,),
         occurred_at=at,
-        learned_at=min(seen.first_received_at for seen in sightings),
+        learned_at=learned_at,
         direction=direction,
         ended=True,
         dialled=tuple(lines) if direction is Direction.INBOUND else (),
         own_line=lines[0] if lines else None,
         employee=directory.holder_at(lines[0], at) if lines else None,
         participants=tuple(parts),
-        machine=mail.automatic is not None,
+        machine=machine,
         suppressed=suppressed,
-        status=Status.IN_PROGRESS,
+        status=needed(
+            policy, kind=Kind.MAIL, direction=direction, machine=machine, age=learned_at - at
+        ),
         decided=known.decided((mail.identity,)) or (Status.WRONG_NUMBER if mistaken else None),
         message_id=mail.message_id,
         answers=_answers(mail, parts),
@@ -114,7 +120,6 @@ def touch_of_mail(mail: Mail, sightings: Sequence[Sighting], known: Knowledge) -
             if value not in (None, "")
         },
     )
-    return replace(touch, status=opinion(touch, known.policies.at(at)))
 
 
 def _answers(mail: Mail, parts: Sequence[Participant]) -> tuple[str, ...]:
@@ -160,59 +165,70 @@ def _unlinked(part: Participant) -> Participant:
     return Participant(point=part.point, role=part.role, side=side, name=part.name)
 
 
-def _header_points(mail: Mail) -> list[tuple[Role, ContactPoint, str | None]]:
+def _header_points(mail: Mail) -> list[Named]:
     """Return who wrote and who was written to, each once, in order."""
     headers: list[tuple[Role, Sequence[MailAddress]]] = [
         (Role.FROM, (mail.from_,) if mail.from_ else ()),
         (Role.TO, mail.to),
         (Role.CC, mail.cc),
     ]
-    found: dict[tuple[Role, ContactPoint], str | None] = {}
+    found: list[Named] = []
     for role, addresses in headers:
+        once: set[str] = set()
         for entry in addresses:
-            if entry.address and len(found) < MOST_PARTICIPANTS:
-                found.setdefault((role, ContactPoint(PointKind.EMAIL, entry.address)), entry.name)
-    return [(role, point, name) for (role, point), name in found.items()]
+            address = entry.address
+            if address and address not in once and len(found) < MOST_PARTICIPANTS:
+                once.add(address)
+                found.append((role, ContactPoint(PointKind.EMAIL, address), entry.name))
+    return found
 
 
-def _direction_of_mail(parts: Sequence[Participant], sightings: Sequence[Sighting]) -> Direction:
+def _direction_of_mail(
+    named: Sequence[Named], whose: Sequence[Match], sightings: Sequence[Sighting]
+) -> Direction:
     """Return who wrote to whom, from our addresses and the folder of sent mail together.
 
     Sent mail from an address that is not known to be ours is an alias of ours, unless a client
     holds it: a client's mail that somebody dragged into Sent is still the client's.
     """
-    sender = next((part for part in parts if part.role is Role.FROM), None)
-    outside = any(part.role is not Role.FROM and part.side is not Side.OWN for part in parts)
-    if sender is not None and sender.side is Side.OWN:
+    sender = _sender(named, whose)
+    outside = any(
+        role is not Role.FROM and not isinstance(match, Ours)
+        for (role, _, _), match in zip(named, whose, strict=True)
+    )
+    if isinstance(sender, Ours):
         return Direction.OUTBOUND if outside else Direction.INTERNAL
-    of_a_client = sender is not None and sender.side is Side.CLIENT
+    of_a_client = isinstance(sender, Linked)
     sent = any(seen.sent for seen in sightings) and outside and not of_a_client
     return Direction.OUTBOUND if sent else Direction.INBOUND
 
 
-def _subjects_of_mail(parts: Sequence[Participant], direction: Direction) -> list[Participant]:
-    """Return the participants with only those left as subjects whose timelines it belongs to.
+def _sender(named: Sequence[Named], whose: Sequence[Match]) -> Match | None:
+    """Return as whom the sender was matched; he is named first, if he is named at all."""
+    return whose[0] if named and named[0][0] is Role.FROM else None
+
+
+def _subjects_of_mail(
+    named: Sequence[Named], whose: Sequence[Match], direction: Direction
+) -> list[Participant]:
+    """Return the participants, only those as subjects whose timelines the mail belongs to.
 
     Every linked client is one. Without a client it is the one who wrote (or was written to). An
     unknown sender beside a linked client still waits for review, but raises no flag of its own.
     """
     main = Role.FROM if direction is Direction.INBOUND else Role.TO
-    linked = any(part.client for part in parts)
-    first_main = next((part for part in parts if part.role is main and part.subject), None)
-    chosen = []
-    for part in parts:
-        if part.client is None and part.role is not main:
-            part = replace(part, subject=None, cause=None)
-        elif part.client is None:
-            part = replace(part, quiet=linked)
-        chosen.append(
-            replace(part, principal=True) if part.subject and _same(part, first_main) else part
-        )
-    return chosen
-
-
-def _same(part: Participant, other: Participant | None) -> bool:
-    return other is not None and (part.role, part.point) == (other.role, other.point)
+    linked = any(isinstance(match, Linked) for match in whose)
+    principal = True  # the first who can be one
+    parts = []
+    for (role, point, name), match in zip(named, whose, strict=True):
+        if role is not main and not isinstance(match, Linked):
+            parts.append(bystander(match, point, role, name=name))
+            continue
+        first = principal and role is main and not isinstance(match, Ours)
+        quiet = linked and not isinstance(match, Linked)
+        parts.append(matched(match, point, role, name=name, principal=first, quiet=quiet))
+        principal = principal and not first
+    return parts
 
 
 def _own_lines(

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -84,22 +84,57 @@ def understood(
 
     Raises NoHeading if it is no file of calls.
     """
+    reading = begun(rows, name, account, now=now, profile=profile, sim=sim)
+    left_out: Counter[str] = Counter()
+    kept = tuple(reading.rows(left_out))
+    return CallFile(
+        name=name, profile=reading.profile, sim=reading.sim, rows=kept, left_out=dict(left_out)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A file that is about to be understood, row by row."""
+
+    name: str
+    profile: Profile
+    sim: str | None
+    sheet: Sheet
+    account: Account
+    now: datetime
+
+    def rows(self, left_out: Counter[str]) -> Iterator[Kept]:
+        """Yield what is kept of each row, each call once; count why others are left out."""
+        seen: set[str] = set()
+        for row in self.sheet.rows:
+            try:
+                one = _kept(
+                    row, self.sheet, self.name, self.profile, self.account, self.sim, self.now
+                )
+            except IgnoredDelivery as ignored:
+                left_out[str(ignored)] += 1
+                continue
+            if one.key in seen:
+                left_out["the row says the same as another"] += 1
+                continue
+            seen.add(one.key)
+            yield one
+
+
+def begun(
+    rows: Sequence[Row],
+    name: str,
+    account: Account,
+    *,
+    now: datetime,
+    profile: Profile | None = None,
+    sim: str | None = None,
+) -> Reading:
+    """Return a file with its heading found, as `understood` reads it. Raises NoHeading."""
     sheet = sheet_of(rows, profile)
     chosen = profile or _guessed(sheet, account)
     ours = sim or _sim_above(sheet) or _sim_of_name(name)
-    left_out: Counter[str] = Counter()
-    kept: dict[str, Kept] = {}
-    for row in sheet.rows:
-        try:
-            one = _kept(row, sheet, name, chosen, account, ours, now)
-        except IgnoredDelivery as ignored:
-            left_out[str(ignored)] += 1
-            continue
-        if kept.setdefault(one.key, one) is not one:
-            left_out["the row says the same as another"] += 1
-    return CallFile(
-        name=name, profile=chosen, sim=ours, rows=tuple(kept.values()), left_out=dict(left_out)
-    )
+    return Reading(name=name, profile=chosen, sim=ours, sheet=sheet, account=account, now=now)
 
 
 def profile_for(rows: Sequence[Row], profiles: Mapping[str, Profile]) -> str | None:

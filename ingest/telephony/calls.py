@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from operator import attrgetter
 from typing import TypeVar
 
 from ingest.domain.calls import (
@@ -59,16 +60,16 @@ def fold(reports: Iterable[Report]) -> Call:
         raise ValueError("a call needs at least one report")
     direction = _direction(facts)
     told, facts = facts, seen_in(facts, direction)
-    spoken = _by_authority(facts, direction)
+    words = _words(_by_authority(facts, direction))
     moments = moments_of(facts)
     state = _state(facts)
     answered = any(fact.tells_of_an_answer for fact in facts)
     outcome = _outcome(facts, state, answered)
-    caller = _first(spoken, lambda event: event.caller)
-    callee = _first(spoken, lambda event: event.callee)
+    caller, callee, line, forwarded_to, queue, transfer = words
     far_side = _far_side(direction, caller, callee)
     agents = [fact for fact in facts if agent_of(fact) not in (None, far_side)]
     who_told = [fact for fact in told if agent_of(fact) not in (None, far_side)]
+    heard = who_told if answered else agents
     answered_at = _answered_at(facts, moments, outcome)
     recordings = _latest_recording(facts)
     call = Call(
@@ -76,7 +77,7 @@ def fold(reports: Iterable[Report]) -> Call:
         direction=direction,
         caller=caller,
         callee=callee,
-        line=_first(spoken, lambda event: event.line),
+        line=line,
         withheld=caller is None and any(fact.event.withheld for fact in facts),
         state=state,
         outcome=outcome,
@@ -86,15 +87,15 @@ def fold(reports: Iterable[Report]) -> Call:
         ended_at=moments.ended_at if state is CallState.ENDED else None,
         duration_s=_duration(facts, moments),
         talk_s=_talk(facts, moments, state, outcome, answered_at),
-        rang=in_order(agents),
-        talked=talked(who_told if answered else agents, direction, outcome),
-        legs=legs_of(agents),
+        rang=in_order(agents) if agents else (),
+        talked=talked(heard, direction, outcome) if heard else (),
+        legs=legs_of(agents) if agents else (),
         recording_url=_first(recordings, lambda event: event.recording_url),
         recording_id=_first(recordings, lambda event: event.recording_id),
         recording_ready=any(fact.event.recording_ready for fact in facts),
-        forwarded_to=_first(spoken, lambda event: event.forwarded_to),
-        queue=_first(spoken, lambda event: event.queue),
-        transfer=_first(spoken, lambda event: event.transfer),
+        forwarded_to=forwarded_to,
+        queue=queue,
+        transfer=transfer,
         first_received_at=min(fact.received_at for fact in facts),
         doubted=any(fact.doubted for fact in facts),
     )
@@ -139,6 +140,8 @@ def tie(reports: Iterable[Report]) -> list[list[Report]]:
 def _direction(facts: Sequence[Fact]) -> Direction | None:
     """Return the direction told with most authority; a side talk between colleagues yields."""
     told = [fact for fact in facts if fact.event.direction]
+    if len({fact.event.direction for fact in told}) < 2:  # as nearly always
+        return told[0].event.direction if told else None
     with_client = [fact for fact in told if fact.event.direction is not Direction.INTERNAL]
     return _first(_by_authority(with_client or told, None), lambda event: event.direction)
 
@@ -152,12 +155,27 @@ def _far_side(direction: Direction | None, caller: str | None, callee: str | Non
 
 def _by_authority(facts: Sequence[Fact], direction: Direction | None) -> list[Fact]:
     """Return facts with the weightiest word first; what contradicts the direction comes last."""
+    if len(facts) == 1:
+        return list(facts)
 
     def weight(fact: Fact) -> tuple[bool, int]:
         contradicts = direction is not None and fact.event.direction not in (None, direction)
         return contradicts, _WORD_OF[fact.event.stage]
 
     return sorted(facts, key=weight)
+
+
+_words_of = attrgetter("caller", "callee", "line", "forwarded_to", "queue", "transfer")
+
+
+def _words(facts: Iterable[Fact]) -> list[str | None]:
+    """Return what the first of the facts says that says anything, of each in `_words_of`."""
+    found: list[str | None] = [None] * 6
+    for fact in facts:
+        for place, word in enumerate(_words_of(fact.event)):
+            if found[place] is None:
+                found[place] = word
+    return found
 
 
 def _first(facts: Iterable[Fact], field: Callable[[CallEvent], Value | None]) -> Value | None:

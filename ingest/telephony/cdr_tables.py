@@ -11,7 +11,10 @@ import json
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Any
+from urllib.parse import quote
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
@@ -34,6 +37,7 @@ from ingest.telephony.api_client import ApiNotAllowed, ApiUnreachable
 
 TIMEOUT_S = 30
 MOST_ROWS = 1000
+MOST_VALUE = 2 * 1024 * 1024  #: characters of one value; a longer one is left out
 LOCAL = "%Y-%m-%d %H:%M:%S"
 #: What an administrator writes, and the driver that is used.
 DRIVERS = {
@@ -49,6 +53,8 @@ READ_ONLY = {
     "mysql": "SET SESSION TRANSACTION READ ONLY",
     "sqlite": "PRAGMA query_only = 1",
 }
+#: Values that are shown as they are written.
+WRITTEN = (UUID, date, IPv4Address, IPv6Address, IPv4Interface, IPv6Interface)
 LIMITS: Mapping[str, Mapping[str, Any]] = {
     "postgresql": {
         "connect_timeout": TIMEOUT_S,
@@ -78,6 +84,8 @@ async def ask(request: ApiRequest) -> ApiResponse:
 
 def _rows(url: URL, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     kind = url.get_backend_name()
+    if kind == "sqlite":
+        url = _as_it_is(url)
     engine = create_engine(url, poolclass=NullPool, connect_args=dict(LIMITS[kind]))
     try:
         with engine.connect() as connection:
@@ -91,6 +99,12 @@ def _rows(url: URL, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
         engine.dispose()
 
 
+def _as_it_is(url: URL) -> URL:
+    """Return the address of a file of SQLite, so that one that is not there is not made."""
+    file = f"file:{quote(url.database or '')}"
+    return url.set(database=file, query={"mode": "ro", "uri": "true"})
+
+
 def _select(connection: Connection, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     schema, _, name = asked["table"].rpartition(".")
     from_ = table(name, schema=schema or None)
@@ -100,15 +114,20 @@ def _select(connection: Connection, asked: Mapping[str, Any]) -> list[dict[str, 
         select(literal_column("*"))
         .select_from(from_)
         .where(at >= since, at < until)
-        .order_by(at)
+        .where(*(column(name) == value for name, value in asked.get("equal", {}).items()))
+        .order_by(at, column(asked["key"]))  # rows of one second lie alike in every page
         .limit(min(asked["limit"], MOST_ROWS))
         .offset(asked["offset"])
     )
     zone = ZoneInfo(asked["zone"])
-    return [
-        {name: _plain(value, zone) for name, value in row.items()}
-        for row in connection.execute(statement).mappings()
-    ]
+    found: list[dict[str, Any]] = []
+    octets = 0
+    for row in connection.execute(statement).mappings():
+        found.append({name: _plain(value, zone) for name, value in row.items()})
+        octets += len(json.dumps(found[-1], ensure_ascii=False))
+        if octets > asked.get("octets", octets):
+            break
+    return found
 
 
 def _moment(connection: Connection, written: str) -> datetime | str:
@@ -124,9 +143,12 @@ def _plain(value: Any, zone: ZoneInfo) -> Any:
         return local.strftime(LOCAL)
     if isinstance(value, Decimal):
         return float(value)
-    if value is None or isinstance(value, str | int | float | bool):
+    if isinstance(value, str | dict | list):  # a column of JSON comes as what it holds
+        written = value if isinstance(value, str) else json.dumps(value)
+        return value if len(written) <= MOST_VALUE else None
+    if value is None or isinstance(value, int | float | bool):
         return value
-    return str(value) if isinstance(value, date) else repr(value)[:500]
+    return str(value) if isinstance(value, WRITTEN) else repr(value)[:500]
 
 
 def _brief(error: BaseException) -> str:

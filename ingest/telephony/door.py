@@ -22,7 +22,9 @@ class DoorLimits:
     body_deadline_s: float = 15.0
     quota_per_s: float = 2_000.0  #: of proved requests, for each source
     quota_burst: float = 4_000.0
-    handshakes_per_s: float = 5.0  #: for each source; anybody may send some, so they are few
+    handshakes_per_s: float = (
+        5.0  #: for each source and sender: anybody may send some, so they are few
+    )
     handshakes_burst: float = 30.0
     retry_after_s: int = 5  #: told to senders when we are overloaded
     #: networks of the proxies in front of us, whose X-Forwarded-For is believed

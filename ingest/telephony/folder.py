@@ -7,34 +7,44 @@ A file is taken when it is complete: found twice with the same size and time. Th
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import os
+import secrets
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from ingest.children import ChildLimits, Failure, ReaderNotStarted, Readers
-from ingest.domain.deliveries import Account, NewDelivery, Provider, Receipt
+from ingest.children import ChildLimits, Failure, FailureKind, ReaderNotStarted, Readers
+from ingest.domain.deliveries import Account, Provider, Receipt, UnreadableDelivery
 from ingest.keeper import KeepFailed
 from ingest.telephony import call_files
-from ingest.telephony.call_files import CallFile
-from ingest.telephony.columns_of_calls import NoHeading
+from ingest.telephony.call_file_rows import (
+    deliveries_in,
+    in_child,
+    job_of,
+    summary,
+    text_rows,
+    too_large,
+)
 from ingest.telephony.desk import SourceDesk, part_state_name
 from ingest.telephony.tables_of_calls import MAX_FILE, Row, is_workbook
-from ingest.telephony.workbooks import MAX_ROWS, read_workbook
 
 log = structlog.get_logger()
 
 PART = "folder"
 LOOK_S = 5.0  #: between two looks into the folder
-SLICE = 200  #: rows kept in one transaction
+SLICE = 200  #: records kept in one transaction
+DRAFT = ".keepline-"  #: how files begin in which a child writes down what is to be kept
 AT_ONCE = 200  #: files noticed in one look
-PROBLEMS = 20  #: told in the text beside a file
 UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart", ".txt")  #: the last are our own words
 MIB = 1024 * 1024
-LIMITS = ChildLimits(memory=448 * MIB, cpu_s=2.0, wall_s=5.0)
+LIMITS = ChildLimits(memory=448 * MIB, cpu_s=2.0, wall_s=5.0)  #: of opening a workbook
+WHOLE = ChildLimits(memory=1024 * MIB, cpu_s=300.0, wall_s=1800.0)  #: of a whole file
 
 
 class BadFile(Exception):
@@ -73,7 +83,9 @@ async def watch(desk: SourceDesk) -> None:
     """Import what is put into the source's folder until it shall stop."""
     folder, watched = Path(str(desk.account.config["folder"])), Watched()
     said: str | None = ""
-    with Readers(read_workbook, limits=LIMITS) as readers:
+    with contextlib.suppress(OSError):
+        await asyncio.to_thread(_forget_drafts, folder)
+    with Readers(in_child, limits=WHOLE) as readers:
         while True:
             try:
                 complete = await asyncio.to_thread(watched.complete, folder)
@@ -94,78 +106,69 @@ async def watch(desk: SourceDesk) -> None:
                 return
 
 
-async def take(desk: SourceDesk, path: Path, readers: Readers[list[list[str]]]) -> None:
+async def take(desk: SourceDesk, path: Path, readers: Readers[dict[str, Any]]) -> None:
     """Import one file and move it aside. Raises KeepFailed, ReaderNotStarted or OSError."""
+    into = path.with_name(f"{DRAFT}{secrets.token_hex(8)}")
     try:
-        understood = await asyncio.to_thread(understand, path, desk, readers)
+        told = await asyncio.to_thread(_understood, path, into, desk, readers)
+        new = await _keep(desk, into)
     except BadFile as error:
         await asyncio.to_thread(move_aside, path, "failed", f"{error}\n")
         log.warning("callfile.failed", source=desk.source, because=str(error)[:300])
         return
-    new = 0
-    deliveries = deliveries_of(understood, desk)
-    for start in range(0, len(deliveries), SLICE):
-        kept = await desk.keep(deliveries[start : start + SLICE], {})
-        new += sum(1 for one in kept if one.receipt is Receipt.NEW)
-    await asyncio.to_thread(move_aside, path, "done", summary(understood, new))
-    log.info("callfile.imported", source=desk.source, rows=len(deliveries), new=new)
+    finally:
+        await asyncio.to_thread(functools.partial(into.unlink, missing_ok=True))
+    await asyncio.to_thread(move_aside, path, "done", summary(told, new))
+    log.info("callfile.imported", source=desk.source, rows=told["rows"], new=new)
 
 
-def understand(path: Path, desk: SourceDesk, readers: Readers[list[list[str]]]) -> CallFile:
-    """Return what a file says by a saved profile. Raises BadFile or OSError."""
-    rows = rows_of_file(path, readers)
-    profiles = call_files.profiles_of(desk.account)
-    name = call_files.profile_for(rows, profiles)
-    if name is None:
-        known = ", ".join(sorted(profiles)) or "none is saved"
-        raise BadFile(
-            f"no saved profile knows the columns of this file (profiles: {known}). Save one by"
-            f" importing it once: keepline import calls FILE --source {desk.source} --profile NAME"
-        )
+def _understood(
+    path: Path, into: Path, desk: SourceDesk, readers: Readers[dict[str, Any]]
+) -> dict[str, Any]:
+    """Have a child understand a file by a saved profile. Raises BadFile or OSError."""
+    path.stat()  # one that is gone is not a bad one
+    found = readers.read(job_of(path, into, desk.account, desk.clock()))
+    if not isinstance(found, Failure):
+        return found
+    if found.kind is FailureKind.UNREADABLE:
+        raise BadFile(found.reason)
+    raise BadFile(f"the file cannot be read: {found.reason}")
+
+
+async def _keep(desk: SourceDesk, into: Path) -> int:
+    """Make what was written down durable, slice by slice; return how many rows were new."""
+    new, now = 0, desk.clock()
+    file = await asyncio.to_thread(into.open, "rb")
     try:
-        return call_files.understood(
-            rows, path.name, desk.account, now=desk.clock(), profile=profiles[name]
-        )
-    except NoHeading as error:
-        raise BadFile(str(error)) from error
+        while rows := await asyncio.to_thread(deliveries_in, file, desk.source, now):
+            kept = await desk.keep(rows, {})
+            new += sum(1 for one in kept if one.receipt is Receipt.NEW)
+    finally:
+        await asyncio.to_thread(file.close)
+    return new
+
+
+def _forget_drafts(folder: Path) -> None:
+    """Delete what a process that died left of files that it understood."""
+    for left in folder.glob(f"{DRAFT}*"):
+        left.unlink(missing_ok=True)
 
 
 def rows_of_file(path: Path, readers: Readers[list[list[str]]]) -> list[Row]:
     """Return the rows of a file, a workbook read in a child process. Raises BadFile or OSError."""
     size = path.stat().st_size
     if size > MAX_FILE:
-        raise BadFile(f"the file has {size // MIB} MiB; at most {MAX_FILE // MIB} are read at once")
+        raise BadFile(too_large(size))
     octets = path.read_bytes()
-    if not octets.strip():
-        raise BadFile("the file is empty")
     if not is_workbook(octets):
-        if max(octets.count(b"\n"), octets.count(b"\r")) > MAX_ROWS:
-            raise BadFile(f"the file has more than {MAX_ROWS} rows; divide it")
-        return call_files.text_rows(octets)
+        try:
+            return text_rows(octets)
+        except UnreadableDelivery as error:
+            raise BadFile(str(error)) from error
     found = readers.read(octets)
     if isinstance(found, Failure):
         raise BadFile(f"the workbook cannot be read: {found.reason}")
     return call_files.workbook_rows(found)
-
-
-def deliveries_of(understood: CallFile, desk: SourceDesk) -> list[NewDelivery]:
-    """Return what is kept of a file."""
-    now = desk.clock()
-    return [
-        NewDelivery(source=desk.source, key=row.key, received_at=now, head=row.head, body=row.body)
-        for row in understood.rows
-    ]
-
-
-def summary(understood: CallFile, new: int) -> str:
-    """Return what came of a file, line by line, for people."""
-    lines = [f"{len(understood.rows)} rows, {new} of them new."]
-    lines += [f"{count} left out: {why}." for why, count in sorted(understood.left_out.items())]
-    problems = understood.problems
-    if problems:
-        lines.append(f"{len(problems)} could not be read and are parked:")
-        lines += [f"line {row.line}: {row.problem}" for row in problems[:PROBLEMS]]
-    return "\n".join(lines) + "\n"
 
 
 def move_aside(path: Path, where: str, told: str) -> Path:

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -76,7 +76,6 @@ def allowed_of(recordings: Recordings, account: Account) -> Allowed:
     return Allowed(
         hosts=(*recordings.hosts, *recordings.hosts_of(account), *named),
         networks=networks,
-        plain=bool(networks),
     )
 
 
@@ -100,11 +99,15 @@ async def fetch(
     if request is None:
         raise NotFetched(_what_is_missing(recordings, account), final=True)
     try:
-        async with asyncio.timeout(limits.total_s), _session(allowed, limits, resolver) as session:
+        async with asyncio.timeout(limits.total_s), AsyncExitStack() as stack:
+            sessions = {
+                scheme: await stack.enter_async_context(_session(within, limits, resolver))
+                for scheme, within in (("https", allowed), ("http", allowed.plain))
+            }
             if recordings.link is not None:
-                first = await _small(session, request, allowed)
+                first = await _small(sessions, request, allowed)
                 request = recordings.link(account, first)
-            return await _into_file(session, request, allowed, target, limits)
+            return await _into_file(sessions, request, allowed, target, limits)
     except Forbidden as error:
         raise NotFetched(str(error), final=True) from error
     except UnreadableDelivery as error:
@@ -156,14 +159,18 @@ async def _session(
         yield session
 
 
+#: By scheme: each reaches only what may be asked that way.
+Sessions = Mapping[str, aiohttp.ClientSession]
+
+
 @asynccontextmanager
 async def _answer(
-    session: aiohttp.ClientSession, request: ApiRequest, allowed: Allowed
+    sessions: Sessions, request: ApiRequest, allowed: Allowed
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """Ask, following a few redirects, each of them checked like the first address."""
     for _ in range(REDIRECTS + 1):
         check(request.url, allowed)
-        async with session.request(
+        async with sessions[urlsplit(request.url).scheme].request(
             request.method,
             request.url,
             headers=dict(request.headers),
@@ -194,10 +201,8 @@ def _check_status(response: aiohttp.ClientResponse) -> None:
     raise NotFetched(f"the provider answered {status}", final=gone)
 
 
-async def _small(
-    session: aiohttp.ClientSession, request: ApiRequest, allowed: Allowed
-) -> ApiResponse:
-    async with _answer(session, request, allowed) as response:
+async def _small(sessions: Sessions, request: ApiRequest, allowed: Allowed) -> ApiResponse:
+    async with _answer(sessions, request, allowed) as response:
         body = bytearray()
         async for chunk in response.content.iter_chunked(CHUNK):
             body += chunk
@@ -208,13 +213,13 @@ async def _small(
 
 
 async def _into_file(
-    session: aiohttp.ClientSession,
+    sessions: Sessions,
     request: ApiRequest,
     allowed: Allowed,
     target: Path,
     limits: FetchLimits,
 ) -> Fetched:
-    async with _answer(session, request, allowed) as response:
+    async with _answer(sessions, request, allowed) as response:
         if (response.content_length or 0) > limits.bytes:
             raise NotFetched(f"it is larger than {limits.bytes // MIB} MiB", final=True)
         draft = await asyncio.to_thread(_Draft, target)

@@ -32,6 +32,7 @@ from ingest.domain.deliveries import (
 from ingest.keeper import Keeper, KeepFailed
 from ingest.telephony.connections import FRONT, Front
 from ingest.telephony.door import DoorCounters, DoorLimits, Networks, Quota, sender
+from ingest.telephony.greetings import Greetings
 from ingest.telephony.live import FindWho, LiveAnswers
 from ingest.telephony.request import delivery_key, storable
 from ingest.telephony.subscriptions import ended_memory
@@ -122,7 +123,7 @@ class _Door:
         self._monotonic = monotonic
         self._proxies: Networks = limits.proxies
         self._quotas: dict[str, Quota] = {}
-        self._greetings: dict[str, Quota] = {}
+        self._greetings = Greetings(limits.handshakes_per_s, limits.handshakes_burst, monotonic)
         self._turns = Turns()
 
     def is_urgent(self, octets: bytes) -> bool:
@@ -236,20 +237,14 @@ class _Door:
             self._reject(hook, account, error)
             raise _Refused(400) from None
         if greeting is not None and greeting.status < 400:  # else it only asks for a proof
-            self._take_greeting(account.source)
+            self._take_greeting(account.source, hook.peer)
         return greeting
 
-    def _take_greeting(self, source: str) -> None:
-        """Use up a quota of its own: whoever shakes hands for fun takes nothing from events."""
-        quota = self._greetings.get(source)
-        if quota is None:
-            quota = self._greetings[source] = Quota(
-                self._limits.handshakes_per_s, self._limits.handshakes_burst, self._monotonic
-            )
-        if quota.spent():
+    def _take_greeting(self, source: str, peer: str) -> None:
+        """Use up a quota of its own: whoever shakes hands for fun takes nothing from others."""
+        if not self._greetings.take(source, peer):
             self._counters.of(source).overloaded += 1
             raise _Refused(429, retry_after_s=1)
-        quota.take()
         self._counters.of(source).handshakes += 1
 
     async def _body(self, request: web.BaseRequest) -> bytes:

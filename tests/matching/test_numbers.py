@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.domain.contacts import ContactPoint, Normalised, PointKind
-from ingest.matching.numbers import as_json, normalise, to_point
+from ingest.matching.numbers import as_json, normalise, parse_plain, to_point
 
 WHOLE: dict[str, dict[str, str]] = {
     "RU": {
@@ -469,3 +469,20 @@ def test_patterns_of_all_countries_are_remembered() -> None:
     first = [re.compile(pattern) for pattern in patterns]
 
     assert all(re.compile(p) is kept for p, kept in zip(patterns, first, strict=True))
+
+
+def test_plain_international_digits_are_read_as_the_library_reads_them():
+    examples = [
+        phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
+        for region in sorted(phonenumbers.SUPPORTED_REGIONS)
+        for kind in (0, 1, 3)
+        if (found := phonenumbers.example_number_for_type(region, kind))
+    ]
+    spelt = {f"{text[:at]}{digit}{text[at + 1 :]}" for text in examples for at, digit in CHANGED}
+    plain = {text: found for text in spelt if (found := parse_plain(text[1:]))}
+
+    assert len(plain) > len(spelt) / 3
+    assert plain == {text: phonenumbers.parse(text, None) for text in plain}
+
+
+CHANGED = ((1, "0"), (2, "7"), (4, "0"), (4, "8"), (8, "5"), (9, ""))

@@ -1,4 +1,7 @@
-"""`python -m tests.storm --calls 10000`: the storm at its full size."""
+"""`python -m tests.storm --calls 10000`: the storm at its full size.
+
+`--each 5`: instead of losing and withholding reports, tell each so many times, all shuffled.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,15 @@ from pathlib import Path
 
 from ingest import logs
 from tests.storm.run import Result, calls_of_all, compared, heard
-from tests.storm.weather import calm, storm
+from tests.storm.weather import calm, manifold, storm
 
 
-async def weathered(path: Path, *, count: int, seed: int) -> Result:
+async def weathered(path: Path, *, count: int, seed: int, each: int = 0) -> Result:
     """Tell so many calls through calm and through storm, and compare what is recorded."""
     calls = calls_of_all(count, seed)
     perfect = await heard(path / "calm", calm(calls), calls, ask=False)
-    weather = storm(calls, seed)
-    stormy = await heard(path / "storm", weather, calls, ask=True)
+    weather = manifold(calls, seed, each) if each else storm(calls, seed)
+    stormy = await heard(path / "storm", weather, calls, ask=not each)
     return compared(calls, perfect, stormy, weather)
 
 
@@ -28,11 +31,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.storm", description=__doc__)
     parser.add_argument("--calls", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--each", type=int, default=0, help="tell each report so many times")
     asked = parser.parse_args()
     logs.configure("error", "text")
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
-        result = asyncio.run(weathered(Path(directory), count=asked.calls, seed=asked.seed))
+        result = asyncio.run(
+            weathered(Path(directory), count=asked.calls, seed=asked.seed, each=asked.each)
+        )
     for difference in result.unrestorable:
         print(f"not restorable: {difference}")
     for difference in result.differing:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from ingest.domain.deliveries import End, HookRequest, NewDelivery
+from ingest.domain.deliveries import End, HookRequest, NewDelivery, Receipt
 from ingest.domain.directory import BEGINNING, LineKind
 from ingest.matching.numbers import to_point
 from ingest.readers import Sources
@@ -46,17 +46,23 @@ class Office:
     async def hear(self, weather: Weather, calls: Sequence[Tale], *, ask: bool) -> None:
         """Take everything that comes; in between ask the histories for what was missed."""
         self.now = weather.over_at + timedelta(hours=2)
-        self.keep([delivered(arrival) for arrival in weather.arrivals])
+        new = self.keep([delivered(arrival) for arrival in weather.arrivals])
+        reports = {(arrival.call.name, arrival.told.what) for arrival in weather.arrivals}
+        assert new == len(reports), "each report is kept once, however often it comes"
         if ask:
             for house in HOUSES.values():
                 self.keep(await pulled(house, calls, weather.over_at))
         self.keep([delivered(arrival) for arrival in weather.withheld])
         self.worker().drain()
 
-    def keep(self, new: Sequence[NewDelivery]) -> None:
-        """Keep deliveries; a repeat is none."""
-        for begin in range(0, len(new), BATCH):
-            self.log.append(0, new[begin : begin + BATCH])
+    def keep(self, new: Sequence[NewDelivery]) -> int:
+        """Keep deliveries; return how many were new."""
+        kept = [
+            one
+            for begin in range(0, len(new), BATCH)
+            for one in self.log.append(0, new[begin : begin + BATCH])
+        ]
+        return sum(one.receipt is not Receipt.REPEATED for one in kept)
 
     def parked(self) -> list[str]:
         """Return why deliveries could not be read; in no weather there is one."""

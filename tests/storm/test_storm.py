@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tests.storm.compare import NEAR_S, Seen, Touches
 from tests.storm.houses import HOUSES, Fate
 from tests.storm.run import Result, calls_of_all, compared, heard
 from tests.storm.tellers.told import Told
-from tests.storm.weather import LOST, REPEATED, WITHHELD, Arrival, Weather, calm, storm
+from tests.storm.weather import LOST, REPEATED, WITHHELD, Arrival, Weather, calm, manifold, storm
 
 CALLS, SEED = 150, 45
 RESTORED = {"mango", "megafon", "twilio", "uis", "zadarma"}  #: whose history can be asked
@@ -50,6 +51,45 @@ async def test_through_a_storm_every_call_is_as_in_the_perfect_run_or_named(tmp_
     assert {name.partition(" ")[0] for name in result.filled} >= RESTORED
     named = {difference.call.partition(" ")[0] for difference in result.unrestorable}
     assert named == {"generic", "megafon", "twilio", "zadarma"}
+
+
+async def test_each_report_five_times_in_any_order_is_as_each_once_in_order(tmp_path: Path) -> None:
+    day = await a_day(tmp_path, 24)
+    weather = manifold(day.calls, SEED, 5)
+
+    result = await day.through(weather, ask=False)
+
+    assert len(weather.arrivals) == 5 * weather.reports
+    assert [str(difference) for difference in result.differing] == []
+    assert result.unrestorable == []
+
+
+@pytest.mark.parametrize(
+    ("back", "houses", "differs"),
+    [
+        (timedelta(seconds=90), {"megafon", "zadarma"}, {"talk"}),  # which state no moment
+        (timedelta(hours=1), set(HOUSES), {"talk", "start"}),  # what is stated is doubted then
+    ],
+)
+async def test_when_our_own_clock_steps_back_no_call_is_lost_and_none_is_told_wrongly(
+    tmp_path: Path, back: timedelta, houses: set[str], differs: set[str]
+) -> None:
+    day = await a_day(tmp_path, 24)
+    quiet = calm(day.calls)
+    begins = quiet.arrivals[len(quiet.arrivals) // 2].received_at
+
+    def by_our_clock(arrival: Arrival) -> Arrival:
+        late = arrival.received_at >= begins
+        return replace(arrival, received_at=arrival.received_at - back) if late else arrival
+
+    weather = replace(quiet, arrivals=[by_our_clock(it) for it in quiet.arrivals])
+    moments = [it.received_at for it in weather.arrivals]
+    assert sum(one > other for one, other in pairwise(moments)) == 1
+
+    result = await day.through(weather, ask=False)
+
+    assert {it.what for it in result.differing} <= differs
+    assert {it.call.partition(" ")[0] for it in result.differing} <= houses
 
 
 async def test_a_single_wrong_report_is_seen_and_named(tmp_path: Path) -> None:

@@ -84,6 +84,25 @@ def storm(calls: Sequence[Tale], seed: int, *, lost_part: float = LOST) -> Weath
     )
 
 
+def manifold(calls: Sequence[Tale], seed: int, times: int) -> Weather:
+    """Return every report so many times, all of them shuffled; none lost, none after the end."""
+    chance = random.Random(seed)
+    sent = _sent(calls)
+    over_at = _over_at([_on_time(call, told) for call, told in sent])
+    placed: list[tuple[float, Arrival]] = []
+    for call, told in sent:
+        arrival = _delayed(call, told, over_at, chance, withheld=False)
+        places = sorted(chance.random() for _ in range(times))
+        placed.append((places[0], arrival))
+        placed += [(place, _once_more(arrival, chance)) for place in places[1:]]
+    return Weather(
+        arrivals=_in_order(placed),
+        over_at=over_at,
+        reports=len(sent),
+        repeated=len(sent) * (times - 1),
+    )
+
+
 def _sent(calls: Sequence[Tale]) -> list[tuple[Tale, Told]]:
     return [(call, told) for call in calls for told in HOUSES[call.house].told(call)]
 

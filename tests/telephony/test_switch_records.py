@@ -6,7 +6,8 @@ import json
 from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -17,10 +18,12 @@ from hypothesis import strategies as st
 
 from ingest.domain.calls import Call, CallEvent, Direction, Outcome, Report
 from ingest.domain.deliveries import Account, Delivery, HookRequest, Kind, UnreadableDelivery
+from ingest.telephony import record_folder
 from ingest.telephony.calls import fold, tie
 from ingest.telephony.cases import account_of, requests_of
 from ingest.telephony.providers.freeswitch import FREESWITCH, config_problem, secret_problem
 from tests.properties import examples
+from tests.telephony.quick_desk import NOON, House, a_desk
 from tests.telephony.recorded import cases, changed, recorded
 
 TEXT_XML = "freeswitch/recorded-46-xml-text-inbound-answered.json"
@@ -28,7 +31,7 @@ FORM_XML = "freeswitch/recorded-45-xml-form-inbound-answered.json"
 LIVE = "freeswitch/recorded-42-esl-inbound-answered.json"  #: the very call of FORM_XML
 FILES = "freeswitch/recorded-48-error-files-back-fill.json"
 NOW = datetime(2026, 11, 21, 19, 0, tzinfo=UTC)
-#: The template that docs/providers.md names, and a row that it made of an answered call.
+#: A template of somebody's own, and below rows that it made.
 COLUMNS = [
     "caller_id_number", "sip_req_user", "destination_number", "start_uepoch", "answer_uepoch",
     "bridge_uepoch", "end_uepoch", "hangup_cause", "originate_disposition", "uuid", "bridge_uuid",
@@ -182,6 +185,39 @@ def test_files_of_refused_records_are_read_whatever_their_language():
 
     assert case["expect"]["call_id"] in by_json.keys
     assert (by_json.talked, by_xml.talked) == (("101",), ("101",))
+
+
+def test_files_of_refused_records_are_read_as_they_would_have_been_posted():
+    name = "freeswitch/recorded-37-form-encoded-invalid-json-inside.json"
+    posted = [it.body.removeprefix(b"cdr=") for it in requests_of(cases()[name])]
+    encoded = [b64encode(body["body"].encode()) for body in cases()[FILES]["files"]]
+
+    by_form = one_call(read(Kind.RECORD, account_of(cases()[name]), posted))
+    by_base64 = one_call(read(Kind.RECORD, account_of(cases()[FILES]), encoded))
+
+    assert by_form == one_call(told_by_records(name))
+    assert cases()[FILES]["expect"]["call_id"] in by_base64.keys
+    assert by_base64.talked == ("101",)
+
+
+def endings(folder: Path, ending: str) -> list[Path]:
+    return list(folder.rglob(f"*{ending}"))
+
+
+async def test_the_folder_of_refused_records_is_watched_and_emptied(tmp_path: Path):
+    case = cases()[FILES]
+    for each in case["files"]:
+        (tmp_path / Path(each["name"]).name).write_text(each["body"])
+    source = replace(account_of(case), config={**case["config"], "cdr_folder": str(tmp_path)})
+    house = House(ends=NOON + timedelta(seconds=3 * record_folder.LOOK_S))
+
+    await record_folder.watch(a_desk(FREESWITCH, source, house))
+
+    assert record_folder.wanted(FREESWITCH, source)
+    left = {path.parent.name for path in endings(tmp_path, ".cdr.json")}
+    assert left == {"done"}
+    call = one_call(read(Kind.RECORD, source, [it.body for it in house.kept]))
+    assert (call.talked, call.outcome) == (("101",), Outcome.ANSWERED)
 
 
 def a_source(**config: Any) -> Account:

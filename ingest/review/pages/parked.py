@@ -30,6 +30,7 @@ async def listing(visit: Visit) -> web.Response:
         end = End.IGNORED if ignored else End.PARKED
         return {
             "classes": () if ignored else pages.parked_classes(connection, viewer),
+            "latest": pages.LATEST,
             "page": reads.list_deliveries(
                 connection, viewer, end, now=visit.now, source=source, after=after
             ),

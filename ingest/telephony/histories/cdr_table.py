@@ -25,23 +25,38 @@ from ingest.telephony.pulled import LOCAL, answered, count, kept_json, local, ro
 #   "lastapp": "Dial", "duration": 80, "billsec": 71, "disposition": "ANSWERED",
 #   "uniqueid": "1794985200.1", "linkedid": "1794985200.1"}]
 URL = "cdr_url"  #: the secret: postgresql://..., mysql://... or sqlite:///..., password and all
-TABLE, TIME, UTC = "cdr_table", "cdr_time", "cdr_utc"  #: settings
+TABLE, TIME, KEY, UTC = "cdr_table", "cdr_time", "cdr_key", "cdr_utc"  #: settings
 LIMIT = 1000
 
 
 def request(account: Account, since: datetime, until: datetime, page: str | None) -> ApiRequest:
     """Describe the rows of a period, from a place in it on."""
+    asked = question(account, since, until, page, time="calldate", key="uniqueid", limit=LIMIT)
+    return ApiRequest(method="SELECT", url=secret(account, URL), body=json.dumps(asked).encode())
+
+
+def question(
+    account: Account,
+    since: datetime,
+    until: datetime,
+    page: str | None,
+    *,
+    time: str,
+    key: str,
+    limit: int,
+) -> dict[str, Any]:
+    """Return the description of the rows; `time` and `key` are the columns that order them."""
     zone = zone_of(account)
-    asked = {
+    return {
         "table": str(account.config.get(TABLE) or "cdr"),
-        "time": _time(account),
+        "time": str(account.config.get(TIME) or time),
+        "key": str(account.config.get(KEY) or key),
         "since": local(since, zone),
         "until": local(until, zone),
         "zone": zone.key,
-        "limit": LIMIT,
+        "limit": limit,
         "offset": int(page or 0),
     }
-    return ApiRequest(method="SELECT", url=secret(account, URL), body=json.dumps(asked).encode())
 
 
 def turn(account: Account, response: ApiResponse, page: str | None) -> Turned:

@@ -16,6 +16,8 @@ from ingest.telephony.protocols.json_cdr import Record
 from ingest.telephony.request import form_octets
 
 _FIELD = b"cdr="
+_PLAIN, _ENCODED = (b"{", b"<"), (b"%7B", b"%3C")
+_BASE64 = (b"eyI", b"eyJ", b"PD94", b"PGNk")  #: `{"`, `<?x` and `<cd`
 
 
 def record(request: HookRequest) -> Record:
@@ -37,6 +39,22 @@ def record_in(octets: bytes, *, repair: bool = False) -> Record:
     if octets.startswith(b"<"):
         return xml_cdr.read(octets)
     return json_cdr.read(octets, repair=repair)
+
+
+def record_in_file(octets: bytes) -> Record | None:
+    """Return the record of a file beside the switch; None if it does not begin like a record.
+
+    With `encode` the modules write what they would have posted: encoded, without `cdr=` before it.
+    Raises UnreadableDelivery.
+    """
+    octets = octets.strip()
+    if octets.startswith(_PLAIN):
+        return record_in(octets)
+    if octets[:3].upper().startswith(_ENCODED):
+        return record_in(form_octets(_FIELD + octets).get(b"cdr", b""), repair=True)
+    if octets.startswith(_BASE64):
+        return record_in(_base64(octets))
+    return None
 
 
 def _base64(octets: bytes) -> bytes:

@@ -9,9 +9,11 @@ Facts: signalwire/freeswitch mod_xml_cdr.c; fusionpbx/fusionpbx app/xml_cdr; rec
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from ingest.domain.deliveries import UnreadableDelivery
+from ingest.telephony.protocols import xml_as_json
 from ingest.telephony.protocols.json_cdr import Record, record_of
 from ingest.telephony.xml import Element, IllFormed, document
 
@@ -31,6 +33,11 @@ def read(octets: bytes) -> Record:
             raise
     rest = _fields(document(octets[:begin] + octets[end + len(_VARIABLES_END) :]))
     return record_of(rest | {"variables": _cut_out(octets[begin + len(_VARIABLES) : end])})
+
+
+def converted(found: Mapping[str, Any]) -> Record:
+    """Return the record of a document that was turned into JSON. Raises UnreadableDelivery."""
+    return record_of(_fields(xml_as_json.root(found)))
 
 
 def _cut_out(octets: bytes) -> dict[str, str]:

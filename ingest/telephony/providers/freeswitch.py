@@ -2,7 +2,7 @@
 
 mod_json_cdr and mod_xml_cdr post one record for each leg when it ends, proved by HTTP Basic or
 Digest. The event socket, which we open, tells of the same legs while they live. What was refused
-lies as files beside the switch; they hold the same records.
+lies as files beside the switch; they hold the same records. A table of the switch is its history.
 Facts: signalwire/freeswitch mod_json_cdr.c, mod_xml_cdr.c, mod_event_socket.c; fusionpbx/fusionpbx
 app/xml_cdr; recorded from 1.11.1.
 """
@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from ingest.domain.calls import CallEvent
 from ingest.domain.deliveries import Account, HookRequest, HookResponse, Kind, Provider, Receipt
 from ingest.telephony.digest import challenge, is_digest, require_digest
+from ingest.telephony.histories import switch_table
 from ingest.telephony.protocols import cdr_body, cdr_call, cdr_files, esl, esl_events
 from ingest.telephony.request import storable
 from ingest.telephony.signatures import require_basic
@@ -73,7 +74,12 @@ FREESWITCH = Provider(
     any_secret=True,
     secret_problem=secret_problem,
     config_problem=config_problem,
-    reads={Kind.STREAM: esl_events.parse, Kind.RECORD: cdr_files.parse},
+    reads={
+        Kind.STREAM: esl_events.parse,
+        Kind.RECORD: cdr_files.parse,
+        Kind.PULL: switch_table.read,
+    },
+    history=switch_table.HISTORY,
     files=cdr_files.split_file,
     talk=esl.talk,
     talk_port=esl.PORT,
