@@ -32,7 +32,8 @@ from ingest.telephony.connections import DoorRunner
 from ingest.telephony.desk import SourceDesk, part_state_name
 from ingest.telephony.door import DoorCounters, DoorLimits
 from ingest.telephony.endpoints import problem_of_paths
-from ingest.telephony.lookups import Lookups, asks_usually
+from ingest.telephony.live import asks_usually
+from ingest.telephony.lookups import Lookups
 from ingest.telephony.server import public_door
 from storage.log import DeliveryLog
 from storage.log_postgres import open_postgres_log

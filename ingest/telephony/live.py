@@ -98,6 +98,13 @@ class LiveAnswers:
             log.warning("lookup.not_kept", source=source, why=type(error).__name__)
 
 
+def asks_usually(provider: Provider, account: Account) -> bool:
+    """Tell whether this source asks who is calling, so that the index is worth its memory."""
+    if provider.lookup is None:
+        return False
+    return bool(account.config.get("live_answer", provider.lookup.usual))
+
+
 def _neutral(hook: HookRequest, provider: Provider, account: Account) -> HookResponse:
     """Return what the provider takes for no answer: the call goes on as it is set."""
     try:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from ingest.domain.answers import Asked, Found
 from ingest.domain.contacts import ContactPoint
-from ingest.domain.deliveries import Account, Provider
+from ingest.domain.deliveries import Account
 from ingest.domain.directory import PointFacts
 from ingest.matching.numbers import to_point
 from ingest.matching.register import Packing, Register
@@ -212,13 +212,6 @@ class Lookups:
         elif self._away and not away:
             log.info("lookup.main_back")
         self._away = away
-
-
-def asks_usually(provider: Provider, account: Account) -> bool:
-    """Tell whether this source asks who is calling, so that the index is worth its memory."""
-    if provider.lookup is None:
-        return False
-    return bool(account.config.get("live_answer", provider.lookup.usual))
 
 
 def _news(connection: Connection, notes: list[tuple[int, str, str]], number: int) -> _News:

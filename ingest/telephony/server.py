@@ -33,7 +33,7 @@ from ingest.keeper import Keeper, KeepFailed
 from ingest.telephony.connections import FRONT, Front
 from ingest.telephony.door import DoorCounters, DoorLimits, Networks, Quota, sender
 from ingest.telephony.greetings import Greetings
-from ingest.telephony.live import FindWho, LiveAnswers
+from ingest.telephony.live import FindWho, LiveAnswers, asks_usually
 from ingest.telephony.request import delivery_key, storable
 from ingest.telephony.subscriptions import ended_memory
 from ingest.telephony.turns import Turns
@@ -127,10 +127,10 @@ class _Door:
         self._turns = Turns()
 
     def is_urgent(self, octets: bytes) -> bool:
-        """Tell of a request's first octets whether its source may ask who is calling."""
+        """Tell of a request's first octets whether its source asks who is calling."""
         found = _SOURCE.match(octets)
         known = self._sources().get(found[1].decode("ascii", "replace")) if found else None
-        return known is not None and known[0].lookup is not None
+        return known is not None and asks_usually(*known)
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request; whatever happens, never with a 500."""
@@ -193,7 +193,7 @@ class _Door:
             else:
                 self._live.not_kept(source)
             return _response(said)
-        if provider.lookup is not None:  # it came in before its turn, and asks nothing
+        if asks_usually(provider, account):  # it came in before its turn, and asks nothing
             await self._turns.take()
         memory = ended_memory(hook, provider, account)
         receipt = await self._keep(hook, account.source, event_id, memory)

@@ -17,7 +17,8 @@ from ingest.domain.answers import Asked
 from ingest.domain.contacts import ContactPoint, PointKind
 from ingest.domain.deliveries import Account, Provider
 from ingest.domain.directory import BEGINNING, LineKind, PointVerdict
-from ingest.telephony.lookups import LookupLimits, Lookups, asks_usually
+from ingest.telephony.live import asks_usually
+from ingest.telephony.lookups import LookupLimits, Lookups
 from ingest.telephony.providers import PROVIDERS
 from storage import decisions, directory, facts
 from storage import lookups as stored
