@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from ingest.domain.deliveries import UnreadableDelivery
+from ingest.pauses import settle
 
 LENGTH = struct.Struct(">I")
 MIB = 1024 * 1024
@@ -39,6 +40,7 @@ def serve(name: str, memory: int, cpu_s: float) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ceiling = _address_space() + memory
     resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
+    settle()
     _put(target, b"ready")
     encode = msgspec.msgpack.Encoder().encode
     while (item := _take(source)) is not None:

@@ -11,6 +11,7 @@ threads, and ends when its pipe closes.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import queue
 import selectors
@@ -35,7 +36,9 @@ START_S = 30.0  #: a child that has not said hello by then is given up
 
 SHARE = 8  #: items that are worth a child of their own
 
-_CHUNK = 256 * 1024
+_CHUNK = MIB  #: written to or read from a pipe at once
+_PIPE = MIB  #: octets that a pipe holds, where the system lets it
+_GATHER_S = 0.003  #: that answers to many items gather before they are taken
 
 
 class FailureKind(StrEnum):
@@ -173,8 +176,10 @@ class _Child:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._to, self._from = self._process.stdin.fileno(), self._process.stdout.fileno()
-        os.set_blocking(self._to, False)
-        os.set_blocking(self._from, False)
+        for pipe in (self._to, self._from):
+            os.set_blocking(pipe, False)
+            with contextlib.suppress(OSError):  # so many pipes of this user that it refuses
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
         hello = next(self._frames([], 1, START_S), b"it ended before it said why")
         if hello != b"ready":
             self.end()
@@ -233,6 +238,8 @@ class _Child:
                     yield frame
                     wanted -= 1
                     deadline = time.monotonic() + patience_s
+                if wanted > SHARE:  # waking for each would take the interpreter from others
+                    time.sleep(_GATHER_S)
 
     def _receive(self, got: bytearray) -> bool:
         """Take what the child sent; False: it is gone."""
@@ -247,13 +254,11 @@ class _Child:
 
 
 class _Feed:
-    """Items on their way to a child."""
+    """Items on their way to a child, a chunk at a time."""
 
     def __init__(self, items: Sequence[bytes]) -> None:
-        self._pieces = (
-            piece for item in items for piece in (LENGTH.pack(len(item)), item) if piece
-        )
-        self._rest = memoryview(next(self._pieces, b""))
+        self._chunks = _chunks_of(items)
+        self._rest = memoryview(next(self._chunks, b""))
 
     @property
     def waiting(self) -> bool:
@@ -269,20 +274,38 @@ class _Feed:
         except OSError:
             return False
         if not self._rest:
-            self._rest = memoryview(next(self._pieces, b""))
+            self._rest = memoryview(next(self._chunks, b""))
         return self.waiting
+
+
+def _chunks_of(items: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield the items as frames, small ones together: each piece written is a call of its own."""
+    pieces: list[bytes] = []
+    size = 0
+    for item in items:
+        pieces += (LENGTH.pack(len(item)), item)
+        size += LENGTH.size + len(item)
+        if size >= _CHUNK:
+            yield b"".join(pieces)
+            pieces, size = [], 0
+    if pieces:
+        yield b"".join(pieces)
 
 
 def _complete(got: bytearray) -> Iterator[bytes]:
     """Take the complete frames off the front of what came."""
-    while len(got) >= LENGTH.size:
-        (size,) = LENGTH.unpack_from(got)
-        end = LENGTH.size + size
-        if len(got) < end:
-            return
-        frame = bytes(got[LENGTH.size : end])
-        del got[:end]
-        yield frame
+    at = 0
+    try:
+        while len(got) - at >= LENGTH.size:
+            (size,) = LENGTH.unpack_from(got, at)
+            end = at + LENGTH.size + size
+            if len(got) < end:
+                return
+            frame = bytes(memoryview(got)[at + LENGTH.size : end])
+            at = end
+            yield frame
+    finally:
+        del got[:at]
 
 
 def _cause(code: int) -> str:
