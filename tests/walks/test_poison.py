@@ -107,7 +107,7 @@ def _reads_mails_of(folder: Path, parent: int) -> bool:
 
 
 def _attempt(service: Service) -> str:
-    return (service.data / "worker.attempt").read_text()
+    return "".join(path.read_text() for path in service.data.glob("worker.attempt*"))
 
 
 def _parked(service: Service) -> list[str]:
