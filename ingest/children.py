@@ -68,7 +68,7 @@ class ChildLimits:
 
 
 class ReaderNotStarted(Exception):
-    """The process that reads messages could not be started; the text says why."""
+    """The process that reads messages could not be started, or not any more; the text says why."""
 
 
 class Readers(Generic[T]):
@@ -93,6 +93,13 @@ class Readers(Generic[T]):
         for _ in range(children):
             self._idle.put(None)  # a place for a child, not yet started
         self._sharers = ThreadPoolExecutor(children, thread_name_prefix="readers")
+        self._at_work: set[_Child] = set()
+        self._stopped = False
+
+    @property
+    def at_work(self) -> int:
+        """Return how many children are reading."""
+        return len(self._at_work)
 
     def read(self, item: bytes) -> T | Failure:
         """Return what the function makes of one item, or why it makes nothing of it."""
@@ -101,7 +108,7 @@ class Readers(Generic[T]):
     def read_many(self, items: Sequence[bytes]) -> list[T | Failure]:
         """Return a result or a Failure for each item, in order.
 
-        Raises ReaderNotStarted only if no child can be started at all.
+        Raises ReaderNotStarted only if no child can be started at all, or after `stop`.
         """
         shares = min(self._children, len(items) // SHARE)
         if shares <= 1:
@@ -115,21 +122,32 @@ class Readers(Generic[T]):
         child = self._idle.get()
         try:
             while len(results) < len(items):
+                if self._stopped:
+                    raise ReaderNotStarted("reading has been stopped")
                 if child is None:
                     child = _Child(self._name, self._limits)
+                self._at_work.add(child)
                 for frame in child.run(items[len(results) :]):
                     results.append(self._result(frame))
-                if len(results) < len(items):
+                self._at_work.discard(child)
+                if len(results) < len(items) and not self._stopped:
                     results.append(child.end())
                     child = None
         except BaseException:
             if child is not None:  # its pipes hold half an answer: never used again
+                self._at_work.discard(child)
                 child.end()
                 child = None
             raise
         finally:
             self._idle.put(child)
         return results
+
+    def stop(self) -> None:
+        """Break off what is being read: those calls raise ReaderNotStarted, and all later ones."""
+        self._stopped = True
+        for child in list(self._at_work):
+            child.kill()
 
     def close(self) -> None:
         """End all children; waits for calls that still run."""
@@ -188,6 +206,10 @@ class _Child:
     def run(self, items: Sequence[bytes]) -> Iterator[bytes]:
         """Yield one frame for each item, fewer if the child dies or is late over one."""
         return self._frames(items, len(items), self._limits.wall_s)
+
+    def kill(self) -> None:
+        """Let whoever waits for the child find it gone; from any thread."""
+        self._process.kill()
 
     def end(self) -> Failure:
         """End the child; return why it did not answer."""

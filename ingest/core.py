@@ -126,6 +126,7 @@ class Core:
             with contextlib.suppress(FileNotFoundError):
                 self.settings.core_socket.unlink()
         self.worker.stop()
+        self.readers.stop()  # a batch of hostile mails may take minutes; it is read again
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, 20)
         await asyncio.to_thread(self.readers.close)

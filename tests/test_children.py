@@ -194,6 +194,30 @@ def test_many_items_are_shared_among_the_children_and_come_back_in_order() -> No
     assert len({it.pid for it in found if isinstance(it, Echo)}) == 4  # one was started again
 
 
+def test_reading_can_be_broken_off_and_nothing_is_said_of_what_was_not_read() -> None:
+    readers = Readers(echo, limits=ChildLimits(memory=64 * MIB, cpu_s=60, wall_s=60))
+    assert isinstance(readers.read(b"first"), Echo)
+    found: list[object] = []
+
+    def read() -> None:
+        try:
+            found.append(readers.read_many([b"read", b"hang"]))
+        except ReaderNotStarted as error:
+            found.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    while not readers.at_work:
+        time.sleep(0.001)
+    readers.stop()
+    thread.join(10)
+    readers.close()
+
+    assert [str(each) for each in found] == ["reading has been stopped"]
+    with pytest.raises(ReaderNotStarted):
+        readers.read(b"later")
+
+
 def test_a_function_that_cannot_be_found_is_said_plainly() -> None:
     def local(item: bytes) -> Echo:
         return _not_importable(item)

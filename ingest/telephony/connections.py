@@ -26,6 +26,7 @@ HEAD_DEADLINE_S = 10.0
 IDLE_S = 75.0  #: longer than most proxies keep an idle connection to what they serve
 CONNECTIONS_PER_ADDRESS = 2_000
 LOG_LINE_BYTES = 300
+MOST_PUT_OFF = 1024 * 1024  #: octets of one connection that wait for its turn
 
 
 class GuardedHandler(RequestHandler):
@@ -53,6 +54,8 @@ class GuardedHandler(RequestHandler):
         """Take bytes, at their turn: who asks who is calling is heard first."""
         if self._put_off:
             self._put_off += data
+            if len(self._put_off) > MOST_PUT_OFF:
+                self._take_put_off()
         elif self._guard.urgent(data) or self._guard.turns.passes():
             self._take(data)
         else:

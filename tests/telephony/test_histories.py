@@ -38,7 +38,8 @@ NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 NO_TALK_TOLD = frozenset({"ringcentral", "zadarma"})
 #: Whose history does not tell whether our side gave up a call out or nobody took it.
 NO_GIVING_UP_TOLD = frozenset({"megafon"})
-PUSHED = ("mango", "megafon", "twilio", "zadarma")  #: whose webhooks are simulated as well
+#: Whose webhooks are simulated as well.
+PUSHED = ("dialpad", "mango", "megafon", "twilio", "zadarma")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +161,7 @@ def reports_of(
 
 def pushes(house: House, calls: Iterable[Script]) -> list[Report]:
     """Return what webhooks tell of these calls, each received when it is told."""
-    simulator = SIMULATORS[house.name]
+    simulator = SIMULATORS.get(house.name) or house.simulator
     url = f"{house.account.public_url}/hooks/{house.name}"
     found = []
     for call in calls:

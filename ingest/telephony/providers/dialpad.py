@@ -18,10 +18,12 @@ from ingest.domain.deliveries import (
     HookRequest,
     HookResponse,
     IgnoredDelivery,
+    Kind,
     Provider,
     Receipt,
 )
 from ingest.telephony.fields import Fields, epoch, flag, number, part, required, text, url, word
+from ingest.telephony.histories import dialpad as history
 from ingest.telephony.protocols import jwt
 from ingest.telephony.protocols.callers import shown
 from ingest.telephony.request import json_object
@@ -65,32 +67,42 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
     body = request.body.strip()
     call = json_object(body) if body.startswith(b"{") else jwt.claims(body)
     state = required(call, "state")
-    stage = STAGES.get(state)
-    if stage is None:
+    if state not in STAGES:
         raise IgnoredDelivery(f"the state {state!r} does not change a call")
-    call_id = required(call, "call_id")
-    first = text(call, "entry_point_call_id") or text(call, "master_call_id") or call_id
-    over = stage is CallStage.ENDED
-    if over and first != call_id:
-        stage = CallStage.LEG_ENDED
-    target = part(call, "target")
-    return [
-        CallEvent(
-            call_keys=tuple(dict.fromkeys((first, call_id))),
-            stage=stage,
-            occurred_at=_milliseconds(call, "event_timestamp"),
-            leg=call_id if first != call_id else None,
-            agent=text(target, "id") if text(target, "type") == "user" else None,
-            started_at=_milliseconds(call, "date_started"),
-            **_sides(call),
-            **(_end(call, state) if over else {}),
-        )
-    ]
+    return [_event(call, state)]
 
 
 def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
     """Say 200; what is answered with 5xx comes again three times, with 4xx never."""
     return HookResponse()
+
+
+def _event(call: Fields, state: str) -> CallEvent:
+    call_id = required(call, "call_id")
+    first = text(call, "entry_point_call_id") or text(call, "master_call_id") or call_id
+    stage = STAGES[state]
+    over = stage is CallStage.ENDED
+    if over and first != call_id:
+        stage = CallStage.LEG_ENDED
+    target = part(call, "target")
+    return CallEvent(
+        call_keys=tuple(dict.fromkeys((first, call_id))),
+        stage=stage,
+        occurred_at=_milliseconds(call, "event_timestamp"),
+        leg=call_id if first != call_id else None,
+        agent=text(target, "id") if text(target, "type") == "user" else None,
+        started_at=_milliseconds(call, "date_started"),
+        **_sides(call),
+        **(_end(call, state) if over else {}),
+    )
+
+
+def _listed(call: Fields) -> CallEvent:
+    """Return the end of a call as the history lists it; it may name no state and no moment."""
+    state = text(call, "state")
+    over = state if state is not None and STAGES.get(state) is CallStage.ENDED else "hangup"
+    told = text(call, "event_timestamp") or call.get("date_ended")
+    return _event({**call, "event_timestamp": told}, over)
 
 
 def _sides(call: Fields) -> dict[str, Any]:
@@ -106,7 +118,8 @@ def _sides(call: Fields) -> dict[str, Any]:
 
 def _end(call: Fields, state: str) -> dict[str, Any]:
     answered_at = _milliseconds(call, "date_connected")
-    voicemail = state == "voicemail" or bool(call.get("voicemail_link"))
+    links = (call.get("voicemail_link"), call.get("voicemail_share_link"))
+    voicemail = state == "voicemail" or any(links)
     missed = Outcome.VOICEMAIL if voicemail else Outcome.NO_ANSWER
     return {
         "outcome": Outcome.ANSWERED if answered_at else missed,
@@ -136,5 +149,7 @@ DIALPAD = Provider(
     parse=parse,
     answer=answer,
     secrets=("jwt_secret",),
+    reads={Kind.PULL: history.reading(_listed)},
+    history=history.HISTORY,
     recordings=DIALPAD_SOUND,
 )

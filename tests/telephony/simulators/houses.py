@@ -14,6 +14,7 @@ from ingest.domain.deliveries import Account, Provider
 from ingest.telephony.providers import PROVIDERS
 from tests.telephony.simulators import (
     aircall,
+    dialpad,
     grandstream_ucm,
     mango,
     megafon,
@@ -152,6 +153,12 @@ HOUSES = {
                 "client_secret": "secret1",
                 "jwt": "a.b.c",
             },
+        ),
+        House(
+            name="dialpad",
+            simulator=dialpad,
+            secrets={"jwt_secret": "secret1", "api_key": "key1"},
+            key="{}",
         ),
         House(name="t2", simulator=t2, secrets={"refresh_token": "rt1"}),
         House(
