@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,13 @@ from ingest.domain.deliveries import Account, Provider
 from ingest.domain.histories import ApiRequest
 from ingest.domain.interactions import call_key_id
 from ingest.domain.recordings import RecordingOf, Recordings
+from ingest.domain.tokens import Token
 from ingest.outbound import Allowed, Forbidden, check, is_public, networks_of
 from ingest.recorder import WAITS, Recorder
 from ingest.review.pages.recordings import range_of
 from ingest.settings import Settings
 from ingest.sound import Patience, SoundBucket, SoundFiles, SoundStore, open_sound
+from ingest.telephony.histories import vonage
 from ingest.telephony.recordings import FetchLimits, NotFetched, fetch, sound_type
 from storage import directory, recordings
 from storage.recordings import Recording, RecordingState
@@ -150,6 +152,31 @@ async def test_a_link_is_asked_for_and_followed(pbx: Pbx, tmp_path: Path) -> Non
 
     assert await fetched("", tmp_path / "draft", from_=asks) == SOUND
     assert [path for path, _ in pbx.asked] == ["/link", "/call.wav"]
+
+
+async def test_a_token_of_our_own_making_is_shown_and_goes_no_further(
+    pbx: Pbx, tmp_path: Path
+) -> None:
+    def make(account: Account, now: datetime) -> Token:
+        return Token(value=f"{account.source}-{now:%Y}", expires_at=now)
+
+    asks = provider(request=lambda account, one: ApiRequest(url=pbx.url("/away")), made=make)
+
+    found = account(recording_hosts=[HOST, "other.example"])
+    wanted, now = RecordingOf(call_key="c1"), datetime(2026, 3, 2, tzinfo=UTC)
+    await fetch(asks, found, wanted, tmp_path / "draft", resolver=Names("127.0.0.1"), now=now)
+
+    assert pbx.asked == [("/away", "Bearer office-2026"), ("/call.wav", None)]
+
+
+async def test_a_key_that_makes_no_token_is_said_in_words(tmp_path: Path) -> None:
+    asks = provider(
+        request=lambda account, one: ApiRequest(url=f"http://{HOST}/call.wav"),
+        made=vonage.token,
+    )
+
+    with pytest.raises(NotFetched, match="application_id"):
+        await fetch(asks, account(), RecordingOf(call_key="c1"), tmp_path / "draft")
 
 
 async def test_what_proves_us_stays_with_the_host_that_it_is_for(pbx: Pbx, tmp_path: Path) -> None:

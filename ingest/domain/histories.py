@@ -53,7 +53,8 @@ class History:
     #: Account, since, until, page (None: the first). Raises UnreadableDelivery with a sentence for
     #: people where the source lacks a setting that the request needs.
     request: Callable[[Account, datetime, datetime, str | None], ApiRequest]
-    #: Account, answer of status 200 to 299, page. Raises UnreadableDelivery for a refusal.
+    #: Account, answer of status 200 to 299 or of `not_yet`, page. Raises UnreadableDelivery for a
+    #: refusal.
     turn: Callable[[Account, ApiResponse, str | None], Turned]
     api: str  #: what the provider calls it, for heads and pages
     window: timedelta = timedelta(days=1)  #: the longest period of one question
@@ -67,6 +68,7 @@ class History:
     hosts: tuple[str, ...] = ()  #: names that may be asked; ".example.com": also beneath it
     hosts_of: Callable[[Account], tuple[str, ...]] = lambda account: ()  #: by the source's settings
     grant: Grant | None = None  #: its requests need a token; `telephony/grants` asks for it
+    not_yet: tuple[int, ...] = ()  #: statuses that `turn` understands as well: "not made yet"
     table: bool = False  #: it is a table of a database: `telephony/cdr_tables` asks it
 
     def equipped(self, account: Account) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ingest.domain.histories import ApiRequest, ApiResponse
 
 if TYPE_CHECKING:
     from ingest.domain.deliveries import Account
+    from ingest.domain.tokens import Token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +44,5 @@ class Recordings:
     hosts_of: Callable[[Account], tuple[str, ...]] = field(default=lambda account: ())
     #: hosts that the source's settings name
     secrets: tuple[str, ...] = ()  #: names of the secrets that it needs
+    #: A token of our own making that the request shows. Raises UnreadableDelivery with a sentence.
+    made: Callable[[Account, datetime], Token] | None = None

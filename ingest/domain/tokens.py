@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ingest.domain.histories import ApiRequest, ApiResponse
 
@@ -45,3 +45,14 @@ class Grant:
     authorised: Callable[[ApiRequest, Token], ApiRequest] = bearer
     refusals: tuple[int, ...] = (401,)  #: what is said to a token that is good no more
     remembered: bool = False  #: True: sealed in the log's memory, for one that renews itself once
+    #: We make it ourselves and ask nobody. Raises UnreadableDelivery with a sentence for people.
+    made: Callable[[Account, datetime], Token] | None = None
+
+
+def made_by_us(make: Callable[[Account, datetime], Token]) -> Grant:
+    """Return the grant of a provider that takes tokens signed with a key which it knows."""
+    return Grant(request=_asks_nobody, granted=_asks_nobody, made=make)
+
+
+def _asks_nobody(*_: Any) -> NoReturn:
+    raise AssertionError("a token that we make ourselves is asked of nobody")

@@ -60,9 +60,7 @@ class Tokens:
             self._token, self._recalled = await self._remembered(), True
         now = self._desk.clock()
         if self._token is None or not self._usable or now >= self._token.expires_at - EARLY:
-            asking = self._grant.request(self._desk.account, self._token, now)
-            answer = await self._ask(asking)
-            self._token = self._grant.granted(self._desk.account, answer, now)
+            self._token = await self._fresh(now)
             self._usable, self._durable = True, False
         if not self._durable:
             # At once: the old one may be good for nothing now. A log that is away loses nothing
@@ -71,6 +69,12 @@ class Tokens:
                 await self._remember(self._token)
                 self._durable = True
         return self._token
+
+    async def _fresh(self, now: datetime) -> Token:
+        if self._grant.made is not None:
+            return self._grant.made(self._desk.account, now)
+        asking = self._grant.request(self._desk.account, self._token, now)
+        return self._grant.granted(self._desk.account, await self._ask(asking), now)
 
     async def _remembered(self) -> Token | None:
         """Return what was remembered, unless the secrets it grew from were replaced since."""

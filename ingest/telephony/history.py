@@ -184,7 +184,7 @@ class Puller:
             response = await self._ask(authorised)
             if self._tokens is None or not self._tokens.refused_by(response) or last:
                 break
-        if 200 <= response.status < 300:
+        if 200 <= response.status < 300 or response.status in self._history.not_yet:
             return response
         if response.status in (429, 503):
             raise Busy(retry_after_s(response, self._desk.clock()))

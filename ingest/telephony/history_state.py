@@ -110,6 +110,8 @@ def next_task(
     since = (state.upto or now - FIRST_LOOK) - history.overlap
     if deep and state.upto is not None:
         since = min(since, now - DEEP_BACK)
+    if history.keeps is not None:  # some refuse to be asked for what they keep no more
+        since = max(since, now - history.keeps)
     periods = split(history, since, settled)
     why = "outage" if hurried else "deep" if deep else "schedule"
     return Task(why=why, periods=periods) if periods else None

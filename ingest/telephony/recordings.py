@@ -12,6 +12,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -21,6 +22,7 @@ from aiohttp.abc import AbstractResolver
 from ingest.domain.deliveries import Account, Provider, UnreadableDelivery
 from ingest.domain.histories import ApiRequest, ApiResponse
 from ingest.domain.recordings import RecordingOf, Recordings
+from ingest.domain.tokens import bearer
 from ingest.outbound import Allowed, Forbidden, check, connector, networks_of, texts
 
 MIB = 1024 * 1024
@@ -87,6 +89,7 @@ async def fetch(
     *,
     limits: FetchLimits | None = None,
     resolver: AbstractResolver | None = None,
+    now: datetime | None = None,
 ) -> Fetched:
     """Fetch a recording into a new file at `target`. Raises NotFetched; then there is no file."""
     limits = limits or FetchLimits()
@@ -99,6 +102,8 @@ async def fetch(
     if request is None:
         raise NotFetched(_what_is_missing(recordings, account), final=True)
     try:
+        if recordings.made is not None:
+            request = bearer(request, recordings.made(account, now or datetime.now(UTC)))
         async with asyncio.timeout(limits.total_s), AsyncExitStack() as stack:
             sessions = {
                 scheme: await stack.enter_async_context(_session(within, limits, resolver))

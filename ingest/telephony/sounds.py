@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from ingest.domain.deliveries import Account, UnreadableDelivery
 from ingest.domain.histories import ApiRequest, ApiResponse
 from ingest.domain.recordings import AskForSound, RecordingOf, Recordings
-from ingest.telephony.histories import mango, notify
+from ingest.telephony.histories import mango, notify, vonage
 from ingest.telephony.pulled import answered_object, basic, host_named, secret
 
 ZADARMA_PATH = "/v1/pbx/record/request/"
@@ -98,6 +98,18 @@ def _notify_link(account: Account, response: ApiResponse) -> ApiRequest:
     return ApiRequest(url=link)
 
 
+def _of_bandwidth(account: Account, recording: RecordingOf) -> ApiRequest | None:
+    """Ask as a user of the interface; a source set up before it had one, as its webhooks."""
+    login = with_login("api_user", "api_password")(account, recording)
+    return login or with_login("basic_user", "basic_password")(account, recording)
+
+
+def _of_vonage(account: Account, recording: RecordingOf) -> ApiRequest | None:
+    """Ask for the address of the event; the token is made when it is asked for."""
+    equipped = recording.url is not None and _has(account, *vonage.SECRETS)
+    return ApiRequest(url=str(recording.url)) if equipped else None
+
+
 MANGO_SOUND = Recordings(
     request=_of_mango,
     hosts=("app.mango-office.ru", ".mango-office.ru"),
@@ -115,9 +127,15 @@ TWILIO_SOUND = Recordings(
     secrets=("account_sid", "auth_token"),
 )
 BANDWIDTH_SOUND = Recordings(
-    request=with_login("basic_user", "basic_password"),
+    request=_of_bandwidth,
     hosts=("voice.bandwidth.com",),
     secrets=("basic_user", "basic_password"),
+)
+VONAGE_SOUND = Recordings(
+    request=_of_vonage,
+    made=vonage.token,
+    hosts=(".nexmo.com", ".vonage.com"),
+    secrets=vonage.SECRETS,
 )
 #: Links that carry their own proof and live some minutes.
 TELNYX_SOUND = Recordings(hosts=("s3.amazonaws.com", ".s3.amazonaws.com", "api.telnyx.com"))

@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ingest.domain.deliveries import Account, NewDelivery, UnreadableDelivery
 from ingest.domain.histories import ApiRequest, ApiResponse
-from ingest.domain.tokens import Token
+from ingest.domain.tokens import Token, made_by_us
 from ingest.keeper import KeepFailed
 from ingest.secrets import Secrets
 from ingest.telephony.desk import part_state_name
 from ingest.telephony.grants import Tokens
+from ingest.telephony.protocols import jwt
 from ingest.telephony.providers import PROVIDERS
 from storage.log import Kept
 from tests.telephony.quick_desk import NOON, House, a_desk
+from tests.telephony.simulators import telnyx, vonage
 
 T2 = PROVIDERS["t2"]
 ACCOUNT = Account(source="sims", secrets=({"refresh_token": "entered-1"},))
@@ -166,3 +169,41 @@ def test_nothing_that_is_printed_shows_a_secret() -> None:
 
     assert "s3cret" not in repr((account, request, token))
     assert "office" in repr(account)
+
+
+async def test_a_token_of_our_own_making_is_asked_of_nobody_and_made_anew_when_it_ends() -> None:
+    made: list[datetime] = []
+
+    def make(account: Account, now: datetime) -> Token:
+        made.append(now)
+        return Token(value=f"ours-{len(made)}", expires_at=now + timedelta(minutes=15))
+
+    house, office = House(), Office()
+    held = Tokens(a_desk(T2, ACCOUNT, house), made_by_us(make), office)
+
+    assert [await shown(held), await shown(held)] == ["Bearer ours-1", "Bearer ours-1"]
+    house.now += timedelta(minutes=15)
+    assert await shown(held) == "Bearer ours-2"
+    assert held.refused_by(ApiResponse(status=401))
+    assert await shown(held) == "Bearer ours-3"
+    assert office.renewed == []
+    assert house.memory == {}
+
+
+def test_a_token_for_vonage_is_signed_with_the_applications_key_on_one_line_as_well() -> None:
+    for pem in (vonage.private_key(), vonage.private_key().replace("\n", "\\n")):
+        said = vonage.claims(f"Bearer {jwt.signed_with(pem, {'iat': 1, 'exp': 2, 'jti': 'a'})}")
+        assert said == {"iat": 1, "exp": 2, "jti": "a"}
+
+
+@pytest.mark.parametrize("pem", ["", "not a key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END"])
+def test_what_is_no_private_key_is_said_in_words_that_do_not_show_it(pem: str) -> None:
+    with pytest.raises(UnreadableDelivery, match="the private key is no PEM") as caught:
+        jwt.signed_with(pem, {})
+    assert not pem or pem not in str(caught.value)
+
+
+def test_a_key_of_another_kind_does_not_sign() -> None:
+    pem = telnyx.KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    with pytest.raises(UnreadableDelivery, match="no RSA key"):
+        jwt.signed_with(pem, {})

@@ -20,7 +20,7 @@ from ingest.outages import Outage
 from ingest.telephony.api_client import ApiUnreachable
 from ingest.telephony.desk import part_state_name
 from ingest.telephony.history import Puller, retry_after_s, wanted
-from ingest.telephony.history_state import HistoryState, plain, recalled
+from ingest.telephony.history_state import HistoryState, next_task, plain, recalled
 from ingest.telephony.history_wishes import ask_for
 from ingest.telephony.providers import PROVIDERS
 from tests.telephony.quick_desk import NOON, House, a_desk
@@ -113,6 +113,19 @@ async def test_once_a_day_it_looks_far_back_for_calls_that_ended_late() -> None:
     await office.runs(for_=timedelta(hours=25))
 
     assert any(until - since > 20 * HOUR for _, since, until in office.looks)
+
+
+def test_what_a_provider_keeps_no_more_is_not_asked_for() -> None:
+    telnyx = PROVIDERS["telnyx"].history
+    assert telnyx is not None
+    assert telnyx.keeps == 24 * HOUR
+    day_ago = HistoryState(since=NOON, upto=NOON - 3 * HOUR, asked_at=NOON, deep_at=None)
+    away = HistoryState(since=NOON, upto=NOON - 72 * HOUR, asked_at=NOON - 72 * HOUR)
+
+    for state in (day_ago, away):
+        task = next_task(telnyx, state, NOON)
+        assert task is not None
+        assert task.periods[0].since == NOON - 24 * HOUR
 
 
 async def test_each_page_is_kept_together_with_the_place_behind_it() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +17,7 @@ from ingest.domain.recordings import RecordingOf
 from ingest.outbound import Allowed, Forbidden, check
 from ingest.telephony.providers import PROVIDERS
 from ingest.telephony.recordings import allowed_of
+from tests.telephony.simulators import vonage
 
 
 def asked(
@@ -66,6 +68,33 @@ def test_twilio_is_asked_as_the_account_and_for_a_format_that_browsers_play() ->
     assert request is not None
     assert request.url == url + ".mp3"
     assert request.headers["Authorization"] == f"Basic {base64.b64encode(b'AC1:t').decode()}"
+
+
+def test_vonage_is_asked_for_the_very_address_with_a_token_that_the_fetch_makes() -> None:
+    url = "https://api-us.nexmo.com/v1/files/aaaaaaaa"
+    held = {"signature_secret": "x", "application_id": "app1", "private_key": vonage.private_key()}
+
+    assert asked("vonage", held, url=url) == ApiRequest(url=url)
+    assert asked("vonage", {"signature_secret": "x"}, url=url) is None
+
+    sound = PROVIDERS["vonage"].recordings
+    assert sound is not None
+    assert sound.made is not None
+    now = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    said = vonage.claims(sound.made(Account(source="s", secrets=(held,)), now).value)
+    assert said is not None
+    assert (said["application_id"], said["iat"]) == ("app1", int(now.timestamp()))
+
+
+def test_bandwidth_is_asked_as_a_user_of_its_interface_or_else_as_its_webhooks() -> None:
+    url = "https://voice.bandwidth.com/api/v2/accounts/99/calls/c-1/recordings/r-1/media"
+    hook = {"basic_user": "h", "basic_password": "p"}
+
+    for held, who in (({**hook, "api_user": "u", "api_password": "p"}, b"u:p"), (hook, b"h:p")):
+        request = asked("bandwidth", held, url=url)
+        assert request is not None
+        assert request.url == url
+        assert request.headers["Authorization"] == f"Basic {base64.b64encode(who).decode()}"
 
 
 def test_without_the_keys_of_the_interface_nothing_is_asked() -> None:

@@ -16,11 +16,14 @@ from ingest.domain.deliveries import (
     HookRequest,
     HookResponse,
     IgnoredDelivery,
+    Kind,
     Provider,
     Receipt,
 )
 from ingest.telephony.fields import Fields, required, rfc3339, text, url, word
+from ingest.telephony.histories import bandwidth as history
 from ingest.telephony.protocols.callers import shown
+from ingest.telephony.pulled import known
 from ingest.telephony.request import json_object
 from ingest.telephony.signatures import require_basic
 from ingest.telephony.sounds import BANDWIDTH_SOUND
@@ -116,6 +119,19 @@ def _of_call(fields: Fields, stage: CallStage) -> CallEvent:
     )
 
 
+def _listed(call: Fields) -> CallEvent:
+    """Return the end of a call as the history lists it: the names of two facts differ."""
+    fields = {
+        **call,
+        "direction": call.get("direction") if known(call, "direction", DIRECTIONS) else None,
+        "cause": call.get("disconnectCause"),
+        "transferTo": call.get("to"),
+    }
+    if parent := text(fields, "parentCallId"):
+        return _of_telephone(fields, CallStage.LEG_ENDED, parent)
+    return _of_call(fields, CallStage.ENDED)
+
+
 def _sides(fields: Fields, direction: Direction | None) -> dict[str, Any]:
     sender, receiver = text(fields, "from"), text(fields, "to")
     if direction is Direction.OUTBOUND:
@@ -151,5 +167,7 @@ BANDWIDTH = Provider(
     parse=parse,
     answer=answer,
     secrets=("basic_user", "basic_password"),
+    reads={Kind.PULL: history.reading(_listed)},
+    history=history.HISTORY,
     recordings=BANDWIDTH_SOUND,
 )

@@ -21,11 +21,13 @@ from ingest.domain.deliveries import (
     HookRequest,
     HookResponse,
     IgnoredDelivery,
+    Kind,
     Provider,
     Receipt,
     UnreadableDelivery,
 )
 from ingest.telephony.fields import Fields, formatted, required, seconds, text, url, word
+from ingest.telephony.histories import plivo as history
 from ingest.telephony.protocols.callers import shown
 from ingest.telephony.request import form_fields, form_pairs
 from ingest.telephony.signatures import require_proof, same
@@ -191,5 +193,7 @@ PLIVO = Provider(
     parse=parse,
     answer=answer,
     secrets=("auth_token",),
+    reads={Kind.PULL: history.reading(_sides)},
+    history=history.HISTORY,
     recordings=PLIVO_SOUND,
 )

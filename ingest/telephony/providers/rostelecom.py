@@ -18,11 +18,13 @@ from ingest.domain.deliveries import (
     HookRequest,
     HookResponse,
     IgnoredDelivery,
+    Kind,
     Provider,
     Receipt,
     UnreadableDelivery,
 )
 from ingest.telephony.fields import Fields, local_time, required, text, word
+from ingest.telephony.histories import rostelecom as history
 from ingest.telephony.naming import json_response
 from ingest.telephony.request import json_object
 from ingest.telephony.signatures import require_proof, same
@@ -145,4 +147,6 @@ ROSTELECOM = Provider(
     answer=answer,
     lookup=Lookup(asks, answer_who),
     secrets=("client_id", "sign_key"),
+    reads={Kind.PULL: history.read},
+    history=history.HISTORY,
 )

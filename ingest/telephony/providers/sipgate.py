@@ -26,11 +26,13 @@ from ingest.domain.deliveries import (
     Account,
     HookRequest,
     HookResponse,
+    Kind,
     Provider,
     Receipt,
     UnreadableDelivery,
 )
 from ingest.telephony.fields import required, text
+from ingest.telephony.histories import sipgate as history
 from ingest.telephony.naming import DECLARATION, XML, digits, xml_text
 from ingest.telephony.protocols import push
 from ingest.telephony.protocols.callers import shown
@@ -140,4 +142,6 @@ SIPGATE = Provider(
     answer=answer,
     lookup=Lookup(asks, answer_who),
     secrets=("public_key_pem",),
+    reads={Kind.PULL: history.read},
+    history=history.HISTORY,
 )

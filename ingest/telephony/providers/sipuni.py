@@ -1,5 +1,7 @@
 """Sipuni: events by GET or as a form, signed by nobody. Not tried against a live account.
 
+The link to the recording names the call's first channel, which is mostly `call_id` itself; the
+history knows the call by it.
 Facts: doc.sipuni.com/articles/626-636-640 (sending events by HTTP).
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from ingest.domain.calls import CallEvent, CallStage, Direction, Outcome
 from ingest.domain.deliveries import (
@@ -15,10 +18,12 @@ from ingest.domain.deliveries import (
     HookRequest,
     HookResponse,
     IgnoredDelivery,
+    Kind,
     Provider,
     Receipt,
 )
 from ingest.telephony.fields import Fields, epoch, required, text, url
+from ingest.telephony.histories import sipuni as history
 from ingest.telephony.protocols.dial import DIAL_STATUS
 from ingest.telephony.request import sent_fields
 from ingest.telephony.signatures import require_path_token
@@ -32,6 +37,7 @@ STAGES = {
     "4": CallStage.LEG_ENDED,
 }
 INSIDE = "2"  #: src_type or dst_type of an employee; 1 is outside
+_CHANNEL = re.compile(r"[0-9]{9,11}\.[0-9]{1,12}")  #: Asterisk's id of a channel
 _SHORT = re.compile(r"[0-9]{1,6}")  #: short_* of an employee; of others it may be the number
 
 
@@ -56,7 +62,7 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
     stage = STAGES[number]
     return [
         CallEvent(
-            call_keys=(required(fields, "call_id"),),
+            call_keys=_keys(fields, stage),
             stage=stage,
             occurred_at=epoch(fields, "timestamp"),
             **_parties(fields),
@@ -68,6 +74,15 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
 def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
     """Say success in JSON, without which Sipuni stops sending."""
     return HookResponse(body=b'{"success": true}', content_type="application/json")
+
+
+def _keys(fields: Fields, stage: CallStage) -> tuple[str, ...]:
+    """Return the call's id and, of its end, the one that the link to the recording names."""
+    call_id, link = required(fields, "call_id"), url(fields, "call_record_link")
+    if stage is not CallStage.ENDED or link is None:
+        return (call_id,)
+    named = parse_qs(urlsplit(link).query).get("id", [""])[0]
+    return (call_id, named) if named != call_id and _CHANNEL.fullmatch(named) else (call_id,)
 
 
 def _parties(fields: Fields) -> dict[str, Any]:
@@ -121,4 +136,6 @@ SIPUNI = Provider(
     answer=answer,
     secrets=("path_token",),
     signs=False,
+    reads={Kind.PULL: history.read},
+    history=history.HISTORY,
 )

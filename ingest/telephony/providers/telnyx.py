@@ -26,10 +26,12 @@ from ingest.domain.deliveries import (
     HookRequest,
     HookResponse,
     IgnoredDelivery,
+    Kind,
     Provider,
     Receipt,
 )
 from ingest.telephony.fields import Fields, part, required, rfc3339, text, url
+from ingest.telephony.histories import telnyx as history
 from ingest.telephony.protocols.callers import shown
 from ingest.telephony.request import json_object
 from ingest.telephony.signatures import require_fresh, require_proof
@@ -77,7 +79,15 @@ def key(request: HookRequest, account: Account) -> str | None:
 
 def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
     """Return what the leg's event says of the call."""
-    data = part(json_object(request.body), "data")
+    return _events(part(json_object(request.body), "data"), account)
+
+
+def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
+    """Say 200: commands to a call go to Telnyx' own interface."""
+    return HookResponse()
+
+
+def _events(data: Fields, account: Account) -> Sequence[CallEvent]:
     kind = required(data, "event_type")
     stage = STAGES.get(kind)
     if stage is None:
@@ -93,11 +103,6 @@ def parse(request: HookRequest, account: Account) -> Sequence[CallEvent]:
     if _is_agent(text(payload, "to"), account):
         return [_of_agent(payload, stage, leg, told)]
     return [_of_call(payload, stage, account, told)]
-
-
-def answer(request: HookRequest, account: Account, receipt: Receipt) -> HookResponse:
-    """Say 200: commands to a call go to Telnyx' own interface."""
-    return HookResponse()
 
 
 def _of_agent(payload: Fields, stage: CallStage, leg: str, told: Mapping[str, Any]) -> CallEvent:
@@ -197,5 +202,7 @@ TELNYX = Provider(
     parse=parse,
     answer=answer,
     secrets=("public_key_base64",),
+    reads={Kind.PULL: history.reading(STAGES, _events)},
+    history=history.HISTORY,
     recordings=TELNYX_SOUND,
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,15 +21,18 @@ from ingest.domain.deliveries import (
     HookRequest,
     HookResponse,
     IgnoredDelivery,
+    Kind,
     Provider,
     Receipt,
     UnreadableDelivery,
 )
 from ingest.telephony.fields import Fields, epoch, required, rfc3339, seconds, text, url, word
+from ingest.telephony.histories import vonage as history
 from ingest.telephony.protocols import jwt
 from ingest.telephony.protocols.callers import shown
 from ingest.telephony.request import json_object
 from ingest.telephony.signatures import require_fresh, require_proof, same
+from ingest.telephony.sounds import VONAGE_SOUND
 
 # {"uuid": "5f5b", "conversation_uuid": "CON-bb17", "status": "completed", "direction": "outbound",
 #  "from": "12025550100", "to": "442079460123", "timestamp": "2026-11-17T15:01:00.000Z",
@@ -113,6 +117,21 @@ def _of_leg(fields: Fields, stage: CallStage, account: Account) -> CallEvent:
     return CallEvent(stage=stage, **_sides(fields, stage, direction), **told)
 
 
+def _listed(fields: Fields, account: Account) -> Sequence[CallEvent]:
+    """Return what the history says of one leg that is over, given as its last event.
+
+    Whom a leg calls is told by it alone, so it is said with the least weight: in a conversation
+    that came in, the leg that came in says who called whom.
+    """
+    ended = _of_leg(fields, CallStage.ENDED, account)
+    if ended.direction is Direction.INBOUND:
+        return [replace(ended, started_at=rfc3339(fields, "start_time"))]
+    if ended.stage is CallStage.LEG_ENDED:
+        return [ended]
+    sides = _sides(fields, CallStage.RINGING, word(fields, "direction", DIRECTIONS))
+    return [ended, CallEvent(call_keys=ended.call_keys, stage=CallStage.TIED, **sides)]
+
+
 def _sides(fields: Fields, stage: CallStage, direction: Direction | None) -> dict[str, Any]:
     """Return the sides. An outgoing leg tells them once, when it begins: a leg to a number of ours
     that nobody listed shall not turn the direction of a call that came in.
@@ -184,4 +203,7 @@ VONAGE = Provider(
     parse=parse,
     answer=answer,
     secrets=("signature_secret",),
+    reads={Kind.PULL: history.reading(_listed)},
+    history=history.HISTORY,
+    recordings=VONAGE_SOUND,
 )

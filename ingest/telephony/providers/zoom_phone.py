@@ -21,11 +21,13 @@ from ingest.domain.deliveries import (
     HookRequest,
     HookResponse,
     IgnoredDelivery,
+    Kind,
     Provider,
     Receipt,
     UnreadableDelivery,
 )
 from ingest.telephony.fields import Fields, part, required, rfc3339, text
+from ingest.telephony.histories import zoom_phone as history
 from ingest.telephony.protocols.callers import shown
 from ingest.telephony.request import json_object
 from ingest.telephony.signatures import require_fresh, require_proof, same
@@ -208,4 +210,6 @@ ZOOM_PHONE = Provider(
     answer=answer,
     secrets=("secret_token",),
     handshake=handshake,
+    reads={Kind.PULL: history.read},
+    history=history.HISTORY,
 )

@@ -14,18 +14,26 @@ from ingest.domain.deliveries import Account, Provider
 from ingest.telephony.providers import PROVIDERS
 from tests.telephony.simulators import (
     aircall,
+    bandwidth,
     dialpad,
     grandstream_ucm,
     mango,
     megafon,
     mts_vats,
     onlinepbx,
+    plivo,
     ringcentral,
+    rostelecom,
+    sipgate,
+    sipuni,
     t2,
+    telnyx,
     telphin,
     twilio,
     uis,
+    vonage,
     zadarma,
+    zoom_phone,
 )
 from tests.telephony.simulators.serving import Simulated
 
@@ -159,6 +167,68 @@ HOUSES = {
             simulator=dialpad,
             secrets={"jwt_secret": "secret1", "api_key": "key1"},
             key="{}",
+        ),
+        House(
+            name="zoom_phone",
+            simulator=zoom_phone,
+            secrets={
+                "secret_token": "secret1",
+                "account_id": "acc1",
+                "client_id": "id1",
+                "client_secret": "secret2",
+            },
+        ),
+        House(
+            name="plivo",
+            simulator=plivo,
+            secrets={"auth_id": "MA1", "auth_token": "token1"},
+            zone="Asia/Kolkata",
+            phones=("74951230101", "74951230102"),
+        ),
+        House(
+            name="bandwidth",
+            simulator=bandwidth,
+            secrets={
+                "basic_user": "u",
+                "basic_password": "p",
+                "api_user": "api1",
+                "api_password": "p1",
+            },
+            config={"account_id": bandwidth.ACCOUNT},
+            phones=("+74951230101", "+74951230102"),
+        ),
+        House(
+            name="telnyx",
+            simulator=telnyx,
+            secrets={"public_key_base64": telnyx.PUBLIC_KEY, "api_key": "key1"},
+            phones=("sip:anna@acme.example", "sip:boris@acme.example"),
+        ),
+        House(
+            name="vonage",
+            simulator=vonage,
+            secrets={
+                "signature_secret": "s" * 32,
+                "application_id": "app1",
+                "private_key": vonage.private_key(),
+            },
+            phones=("anna", "boris"),
+        ),
+        House(
+            name="rostelecom",
+            simulator=rostelecom,
+            secrets={"client_id": "id1", "sign_key": "key1"},
+        ),
+        House(
+            name="sipuni",
+            simulator=sipuni,
+            secrets={"path_token": "path1", "api_user": "015856", "api_key": "key1"},
+            zone="Europe/Moscow",
+            key="1772434800.{}",
+        ),
+        House(
+            name="sipgate",
+            simulator=sipgate,
+            secrets={"public_key_pem": sipgate.PUBLIC, "token_id": "id1", "token": "token1"},
         ),
         House(name="t2", simulator=t2, secrets={"refresh_token": "rt1"}),
         House(
