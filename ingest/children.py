@@ -122,11 +122,11 @@ class Readers(Generic[T]):
         child = self._idle.get()
         try:
             while len(results) < len(items):
-                if self._stopped:
-                    raise ReaderNotStarted("reading has been stopped")
                 if child is None:
                     child = _Child(self._name, self._limits)
                 self._at_work.add(child)
+                if self._stopped:  # also while the child was being started
+                    raise ReaderNotStarted("reading has been stopped")
                 for frame in child.run(items[len(results) :]):
                     results.append(self._result(frame))
                 self._at_work.discard(child)

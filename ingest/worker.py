@@ -26,6 +26,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from ingest import redecide
 from ingest.ahead import MailsAhead
+from ingest.children import ReaderNotStarted
 from ingest.domain.deliveries import Delivery, End
 from ingest.pipeline import record
 from ingest.readers import Reading, ReadMails, Sources, read
@@ -122,8 +123,9 @@ class Worker:
                     self._wake.wait(IDLE_S)
                     self._wake.clear()
         finally:
-            for ahead in self._ahead.values():
+            for partition, ahead in self._ahead.items():
                 ahead.close()
+                self._attempt_of_mails(partition).write_text("")  # nobody died of it
 
     def _round(self) -> bool:
         """Do a part of all that is not left for later; False: there was nothing, or trouble."""
@@ -138,6 +140,8 @@ class Worker:
             except (OperationalError, InterfaceError) as error:
                 self._rest("main", error)
             except Exception as error:
+                if self._stop.is_set() and isinstance(error, ReaderNotStarted):
+                    return False  # broken off, as it was asked to be
                 self._rest(name, error)
             else:
                 self._troubles.pop(name, None)
@@ -233,11 +237,12 @@ class Worker:
         if suspect is not None and suspect.parks(batch[0]):
             self._park(batch[0], at, "the worker died of it twice")
             return True
-        _write_attempt(self.attempts, name, partition, batch, suspect)
+        note = self._attempt_of_mails(partition) if name == "mail" else self.attempts
+        _write_attempt(note, name, partition, batch, suspect)
         try:
             self._record(read(batch, self.sources(), self.read_mails), at)
         finally:  # whatever was raised, the worker lives
-            self.attempts.write_text("")
+            note.write_text("")
         return True
 
     def _step_mails(self, source: LogReader, at: Mark) -> bool:

@@ -495,6 +495,58 @@ def run_to_the_end(worker: Worker) -> None:
     worker.drain()
 
 
+def test_a_mail_of_which_the_worker_dies_is_parked_alone_after_two_deaths(
+    desk: Desk, mail_log: SqliteLog
+):
+    deadly = NewDelivery(source="box", key="deadly", received_at=NOW, head={}, body=b"deadly")
+    after = NewDelivery(source="box", key="after", received_at=NOW, head={}, body=b"mail")
+    mail_log.append(0, [deadly, after])
+    note = desk.path / "attempts.mail-0"
+
+    def read(raw: Sequence[bytes]) -> Sequence[Mail | str]:
+        if b"deadly" in raw:
+            notes.append(note.read_text())
+            raise Died
+        return ["not a mail" for _ in raw]
+
+    notes: list[str] = []
+    for _ in range(3):  # in a batch, then twice alone
+        worker = desk.worker()
+        worker.logs, worker.read_mails = {"mail": mail_log}, read
+        with pytest.raises(Died):
+            run_to_the_end(worker)
+        note.write_text(notes[-1])  # a process that dies clears nothing
+    worker = desk.worker()
+    worker.logs, worker.read_mails = {"mail": mail_log}, read
+    run_to_the_end(worker)
+
+    assert desk.parked()["deadly"] == "the worker died of it twice"
+    assert len(desk.ends()) == 12
+    assert note.read_text() == ""
+
+
+def test_an_orderly_stop_is_no_death_of_the_worker(desk: Desk, mail_log: SqliteLog):
+    begun, go = Event(), Event()
+
+    def read(raw: Sequence[bytes]) -> Sequence[Mail | str]:
+        begun.set()
+        go.wait(10)
+        raise ReaderNotStarted("reading has been stopped")
+
+    worker = desk.worker()
+    worker.logs, worker.read_mails = {"mail": mail_log}, read
+    thread = Thread(target=worker.run)
+    thread.start()
+    assert begun.wait(10)
+    worker.stop()
+    go.set()
+    thread.join(10)
+
+    assert (desk.path / "attempts.mail-0").read_text() == ""
+    assert desk.ends() == {}
+    assert worker.counters.retries == 0
+
+
 def test_a_delivery_of_which_the_worker_dies_is_parked_alone_after_two_deaths(desk: Desk):
     desk.keep(a_call(1), a_call(2, deadly=True), a_call(3))
 

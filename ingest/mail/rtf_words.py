@@ -5,8 +5,6 @@ Source: the Rich Text Format specification, version 1.9.1.
 
 from __future__ import annotations
 
-import codecs
-
 #: Words that stand for a letter or for the end of something.
 LETTERS = {
     **dict.fromkeys(("par", "line", "sect", "page", "column", "row", "nestrow"), "\n"),
@@ -53,14 +51,19 @@ SETS = {
     **{254: "cp437", 255: "cp850"},
 }
 
-_PAGES = {936: "gb18030", 1361: "johab", 10000: "mac_roman", 10007: "mac_cyrillic", 65001: "utf-8"}
+#: Code pages by number. A table, for looking up a stranger's number searches the disk and stays.
+_PAGES = {
+    **{number: f"cp{number}" for number in (437, 720, 737, 775, 850, 852, 855, 857, 858)},
+    **{number: f"cp{number}" for number in (860, 861, 862, 863, 864, 865, 866, 869, 874)},
+    **{number: f"cp{number}" for number in (932, 949, 950, 1250, 1251, 1252, 1253, 1254)},
+    **{number: f"cp{number}" for number in (1255, 1256, 1257, 1258)},
+    **{936: "gb18030", 1361: "johab", 10000: "mac_roman", 10006: "mac_greek"},
+    **{10007: "mac_cyrillic", 10029: "mac_latin2", 10081: "mac_turkish"},
+    **{20866: "koi8_r", 21866: "koi8_u", 54936: "gb18030", 65001: "utf-8"},
+    **{28591 + n: f"iso8859_{n + 1}" for n in range(9)},
+}
 
 
 def code_page(number: int) -> str:
     """Return the name of a code page; the western one where nobody knows the number."""
-    name = _PAGES.get(number, f"cp{number}")
-    try:
-        codecs.lookup(name)
-    except LookupError:
-        return "cp1252"
-    return name
+    return _PAGES.get(number, "cp1252")

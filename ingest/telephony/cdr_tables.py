@@ -123,10 +123,11 @@ def _select(connection: Connection, asked: Mapping[str, Any]) -> list[dict[str, 
     found: list[dict[str, Any]] = []
     octets = 0
     for row in connection.execute(statement).mappings():
-        found.append({name: _plain(value, zone) for name, value in row.items()})
-        octets += len(json.dumps(found[-1], ensure_ascii=False))
-        if octets > asked.get("octets", octets):
+        plain = {name: _plain(value, zone) for name, value in row.items()}
+        octets += len(json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace"))
+        if found and octets > asked.get("octets", octets):
             break
+        found.append(plain)
     return found
 
 

@@ -51,6 +51,10 @@ class BadFile(Exception):
     """The file cannot be imported; the text says why, for whoever put it there."""
 
 
+#: What a child says of a disk that is full or away.
+_OF_THE_DISK = ("OSError", "PermissionError", "FileNotFoundError", "TimeoutError")
+
+
 @dataclass(slots=True)
 class Watched:
     """What was seen of the folder at the last look."""
@@ -85,7 +89,9 @@ async def watch(desk: SourceDesk) -> None:
     said: str | None = ""
     with contextlib.suppress(OSError):
         await asyncio.to_thread(_forget_drafts, folder)
-    with Readers(in_child, limits=WHOLE) as readers:
+    readers = Readers(in_child, limits=WHOLE)
+    breaking_off = asyncio.ensure_future(_break_off(desk, readers))
+    try:
         while True:
             try:
                 complete = await asyncio.to_thread(watched.complete, folder)
@@ -104,6 +110,16 @@ async def watch(desk: SourceDesk) -> None:
                 await _remember(desk, trouble)
             if await desk.wait(LOOK_S):
                 return
+    finally:
+        readers.stop()
+        breaking_off.cancel()
+        await asyncio.shield(asyncio.to_thread(readers.close))
+
+
+async def _break_off(desk: SourceDesk, readers: Readers[dict[str, Any]]) -> None:
+    """Break off the file that is being understood once it shall stop: it is read again."""
+    await desk.stop.wait()
+    readers.stop()
 
 
 async def take(desk: SourceDesk, path: Path, readers: Readers[dict[str, Any]]) -> None:
@@ -132,6 +148,8 @@ def _understood(
         return found
     if found.kind is FailureKind.UNREADABLE:
         raise BadFile(found.reason)
+    if (trouble := found.reason.partition(":")[0]) in _OF_THE_DISK:
+        raise OSError(f"{trouble} while it was written down")  # no fault of the file
     raise BadFile(f"the file cannot be read: {found.reason}")
 
 

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ingest.domain.deliveries import (
@@ -255,6 +255,8 @@ class _Door:
         if (request.content_length or 0) > most:
             raise _Refused(413, "the body is too large")
         content = request.content
+        if (expected := request.headers.get("Expect")) and not content.is_eof():
+            self._go_on(request, expected)
         try:
             if content.is_eof():  # nearly always: it came with the head
                 return _at_most(most, content.read_nowait())
@@ -267,6 +269,14 @@ class _Door:
             raise _Refused(408, "the body did not come in time") from None
         except _BROKEN_BODY:
             raise _Refused(400, "the body breaks off") from None
+
+    @staticmethod
+    def _go_on(request: web.BaseRequest, expected: str) -> None:
+        """Tell a sender that waits with its body to send it: nothing refused it by its head."""
+        if expected.lower() != "100-continue":
+            raise _Refused(417, "the request expects what is not known")
+        if request.version >= HttpVersion11 and request.transport is not None:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _peer(self, request: web.BaseRequest) -> str:
         direct = request.remote or ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import resource
 import tracemalloc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -49,6 +51,11 @@ def an_account(folder: Path, *, profiles: bool = True) -> Account:
     known = understood(text_rows(PLAIN.encode()), "x.csv", ACCOUNT, now=NOON).profile.to_plain()
     config = {"folder": str(folder), "profiles": {"op": known} if profiles else {}}
     return replace(ACCOUNT, config=config)
+
+
+def drafts(folder: Path) -> list[Path]:
+    """Return what a child has begun to write down."""
+    return list(folder.glob(".keepline-*"))
 
 
 async def watched(folder: Path, house: House, **more: Any) -> QuickDesk:
@@ -190,6 +197,44 @@ async def test_a_file_that_could_not_be_kept_lies_where_it_lay_and_is_tried_agai
     house.away = False
     await watched(tmp_path, house)
     assert len(house.kept) == 2
+
+
+async def test_a_disk_that_is_full_while_a_file_is_understood_costs_the_file_nothing(
+    tmp_path: Path,
+) -> None:
+    house = Keeping()
+    row = f"18.11.2026 10:00:00;Входящий;{SIM};+7903%07d;2:05\n"
+    told = PLAIN.splitlines()[0] + "\n" + "".join(row % number for number in range(500))
+    (tmp_path / "may.csv").write_text(told)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))  # as where nothing more fits
+    try:
+        await watched(tmp_path, house)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert (tmp_path / "may.csv").exists()
+    assert "OSError" in house.memory[part_state_name("mobile", PART)]["because"]
+    await watched(tmp_path, house)
+    assert len(house.kept) == 500
+
+
+async def test_a_stop_does_not_wait_for_a_file_that_is_being_understood(tmp_path: Path) -> None:
+    house = Keeping()
+    row = f"18.11.2026 10:00:00;Входящий;{SIM};+7903%07d;2:05\n"
+    told = PLAIN.splitlines()[0] + "\n" + "".join(row % number for number in range(100_000))
+    (tmp_path / "may.csv").write_text(told)
+    house.ends, house.now = house.after(hours=1), NOON
+    desk = a_desk(CALLFILE, an_account(tmp_path), house)
+    watching = asyncio.ensure_future(watch(desk))
+    async with asyncio.timeout(20):
+        while not drafts(tmp_path) and not watching.done():  # noqa: ASYNC110 (another process)
+            await asyncio.sleep(0.01)
+        desk.stop.set()
+        await watching
+
+    assert (tmp_path / "may.csv").exists()
+    assert house.kept == []
 
 
 async def test_a_folder_that_is_not_there_is_said_and_waited_for(tmp_path: Path) -> None:

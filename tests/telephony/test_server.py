@@ -637,3 +637,47 @@ def test_counters_go_on_from_their_snapshot() -> None:
 
     assert again.of("acme") == counters.of("acme")
     assert not DoorCounters().dirty
+
+
+async def test_a_sender_that_waits_with_its_body_is_told_to_send_it(tmp_path: Path):
+    async with a_door(tmp_path) as door:
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        writer.write(
+            b"POST /hooks/acme HTTP/1.1\r\nHost: h\r\nX-Proof: s3cret\r\n"
+            b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+        )
+        told = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        writer.write(b"{}")
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        writer.close()
+
+        assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert answer.startswith(b"HTTP/1.1 202")
+        assert [kept.body for kept in door.kept] == [b"{}"]
+
+
+async def test_a_body_that_is_too_large_is_not_asked_for(tmp_path: Path):
+    async with a_door(tmp_path, limits=DoorLimits(body_bytes=10)) as door:
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        writer.write(
+            b"POST /hooks/acme HTTP/1.1\r\nHost: h\r\nX-Proof: s3cret\r\n"
+            b"Expect: 100-continue\r\nContent-Length: 11\r\n\r\n"
+        )
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 413")
+
+
+async def test_an_expectation_that_nobody_knows_is_refused(tmp_path: Path):
+    async with a_door(tmp_path) as door:
+        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        writer.write(
+            b"POST /hooks/acme HTTP/1.1\r\nHost: h\r\nX-Proof: s3cret\r\n"
+            b"Expect: nonsense\r\nContent-Length: 2\r\n\r\n"
+        )
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        writer.close()
+
+        assert answer.startswith(b"HTTP/1.1 417")
+        assert door.kept == []

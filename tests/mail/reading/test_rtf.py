@@ -153,6 +153,11 @@ HOSTILE = {
 }
 
 
+HOSTILE["code pages that nobody knows, each another"] = b"".join(
+    b"\\ansicpg%d a" % number for number in range(2_000, MOST_RTF // 15)
+)
+
+
 @pytest.mark.parametrize("piece", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_rtf_is_read_in_bounded_time(piece: bytes) -> None:
     packed = struct.pack("<II4sI", 0, 0, b"MELA", 0)
