@@ -22,6 +22,7 @@ from ingest.domain.recordings import RecordingOf
 from ingest.readers import Sources
 from ingest.sound import SoundStore
 from ingest.telephony.recordings import FetchLimits, NotFetched, fetch
+from ingest.telephony.sound_tokens import SoundTokens
 from storage import directory, recordings
 from storage.database import Database
 from storage.recordings import OldSound, Recording
@@ -76,6 +77,7 @@ class Recorder:
         self._uploads = asyncio.Semaphore(THREADS)
         self._had_room = True
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._tokens = SoundTokens()
         self._busy: Counter[str] = Counter()  #: how many of each source are being fetched
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="recorder")
         #: Sound is not said to be kept while old sound is deleted: it may be the same file.
@@ -189,7 +191,14 @@ class Recorder:
         wanted = RecordingOf(call_key=one.provider_key, url=one.url, id=one.provider_id)
         try:
             found = await fetch(
-                provider, account, wanted, draft, limits=self._limits, resolver=self._resolver
+                provider,
+                account,
+                wanted,
+                draft,
+                limits=self._limits,
+                resolver=self._resolver,
+                now=self._clock(),
+                tokens=self._tokens,
             )
         except NotFetched as error:
             await self._in_thread(self._failed, one, str(error), error.final)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -21,10 +22,10 @@ from obstore.store import MemoryStore
 
 from ingest.domain.calls import CallEvent, CallStage, Direction
 from ingest.domain.deliveries import Account, Provider
-from ingest.domain.histories import ApiRequest
+from ingest.domain.histories import ApiRequest, ApiResponse
 from ingest.domain.interactions import call_key_id
 from ingest.domain.recordings import RecordingOf, Recordings
-from ingest.domain.tokens import Token
+from ingest.domain.tokens import Grant, Token
 from ingest.outbound import Allowed, Forbidden, check, is_public, networks_of
 from ingest.recorder import WAITS, Recorder
 from ingest.review.pages.recordings import range_of
@@ -32,6 +33,7 @@ from ingest.settings import Settings
 from ingest.sound import Patience, SoundBucket, SoundFiles, SoundStore, open_sound
 from ingest.telephony.histories import vonage
 from ingest.telephony.recordings import FetchLimits, NotFetched, fetch, sound_type
+from ingest.telephony.sound_tokens import SoundTokens
 from storage import directory, recordings
 from storage.recordings import Recording, RecordingState
 from tests.desk import PROVIDER
@@ -67,6 +69,7 @@ class Pbx:
 
     port: int = 0
     asked: list[tuple[str, str | None]] = field(default_factory=list)
+    good_token: int = 1  #: which of its tokens it accepts
     late: int = 0  #: so many times it says that the sound is not there yet
 
     def url(self, path: str = "/call.wav") -> str:
@@ -78,6 +81,12 @@ class Pbx:
         if self.late > 0:
             self.late -= 1
             return web.Response(status=404)
+        if path == "/token":
+            number = sum(1 for asked, _ in self.asked if asked == path)
+            return web.json_response({"access_token": f"t{number}"})
+        if path == "/sealed":
+            good = request.headers.get("Authorization") == f"Bearer t{self.good_token}"
+            return web.Response(body=SOUND) if good else web.Response(status=401)
         if path == "/page.wav":
             return web.Response(text="<html>sign in first</html>", content_type="text/html")
         if path == "/away":
@@ -99,6 +108,17 @@ async def pbx() -> AsyncIterator[Pbx]:
     async with TestServer(app) as server:
         found.port = server.port or 0
         yield found
+
+
+def a_grant(pbx: Pbx) -> Grant:
+    def given(account: Account, answer: ApiResponse, now: datetime) -> Token:
+        value = json.loads(answer.body)["access_token"]
+        return Token(value=value, expires_at=now + timedelta(hours=1))
+
+    return Grant(
+        request=lambda account, old, now: ApiRequest(method="POST", url=pbx.url("/token")),
+        granted=given,
+    )
 
 
 def account(**config: Any) -> Account:
@@ -167,6 +187,47 @@ async def test_a_token_of_our_own_making_is_shown_and_goes_no_further(
     await fetch(asks, found, wanted, tmp_path / "draft", resolver=Names("127.0.0.1"), now=now)
 
     assert pbx.asked == [("/away", "Bearer office-2026"), ("/call.wav", None)]
+
+
+async def test_one_token_serves_many_recordings_until_it_is_not_accepted_any_more(
+    pbx: Pbx, tmp_path: Path
+) -> None:
+    asks = provider(
+        request=lambda account, one: ApiRequest(url=pbx.url("/sealed")), grant=a_grant(pbx)
+    )
+    tokens, now = SoundTokens(), datetime(2026, 3, 2, tzinfo=UTC)
+
+    async def get(at: datetime) -> None:
+        wanted, names = RecordingOf(call_key="c1"), Names("127.0.0.1")
+        draft = tmp_path / f"draft{len(pbx.asked)}"
+        await fetch(asks, account(), wanted, draft, resolver=names, now=at, tokens=tokens)
+
+    await get(now)
+    await get(now + timedelta(minutes=10))
+    pbx.good_token = 2
+    await get(now + timedelta(minutes=20))
+    pbx.good_token = 3
+    await get(now + timedelta(hours=2))
+
+    assert [path for path, _ in pbx.asked] == [
+        *("/token", "/sealed", "/sealed"),
+        *("/sealed", "/token", "/sealed"),
+        *("/token", "/sealed"),
+    ]
+
+
+async def test_a_token_that_is_new_and_not_accepted_is_the_end(pbx: Pbx, tmp_path: Path) -> None:
+    pbx.good_token = 9
+    asks = provider(
+        request=lambda account, one: ApiRequest(url=pbx.url("/sealed")), grant=a_grant(pbx)
+    )
+
+    wanted, names = RecordingOf(call_key="c1"), Names("127.0.0.1")
+    with pytest.raises(NotFetched, match="401") as told:
+        await fetch(asks, account(), wanted, tmp_path / "draft", resolver=names)
+
+    assert told.value.final
+    assert [path for path, _ in pbx.asked] == ["/token", "/sealed"]
 
 
 async def test_a_key_that_makes_no_token_is_said_in_words(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from ingest.domain.histories import ApiRequest, ApiResponse
 
 if TYPE_CHECKING:
     from ingest.domain.deliveries import Account
-    from ingest.domain.tokens import Token
+    from ingest.domain.tokens import Grant, Token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,3 +46,5 @@ class Recordings:
     secrets: tuple[str, ...] = ()  #: names of the secrets that it needs
     #: A token of our own making that the request shows. Raises UnreadableDelivery with a sentence.
     made: Callable[[Account, datetime], Token] | None = None
+    #: A token that the provider gives for secrets which are good for any number of them.
+    grant: Grant | None = None

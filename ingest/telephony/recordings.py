@@ -7,9 +7,10 @@ is an error page.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,8 +23,9 @@ from aiohttp.abc import AbstractResolver
 from ingest.domain.deliveries import Account, Provider, UnreadableDelivery
 from ingest.domain.histories import ApiRequest, ApiResponse
 from ingest.domain.recordings import RecordingOf, Recordings
-from ingest.domain.tokens import bearer
+from ingest.domain.tokens import Grant, Token, bearer
 from ingest.outbound import Allowed, Forbidden, check, connector, networks_of, texts
+from ingest.telephony.sound_tokens import SoundTokens
 
 MIB = 1024 * 1024
 CHUNK = 256 * 1024
@@ -90,8 +92,12 @@ async def fetch(
     limits: FetchLimits | None = None,
     resolver: AbstractResolver | None = None,
     now: datetime | None = None,
+    tokens: SoundTokens | None = None,
 ) -> Fetched:
-    """Fetch a recording into a new file at `target`. Raises NotFetched; then there is no file."""
+    """Fetch a recording into a new file at `target`. Raises NotFetched; then there is no file.
+
+    `tokens` are those of earlier recordings; without them the provider is asked for one each time.
+    """
     limits = limits or FetchLimits()
     recordings = provider.recordings or Recordings()
     try:
@@ -101,9 +107,10 @@ async def fetch(
         raise NotFetched(str(error), final=True) from error
     if request is None:
         raise NotFetched(_what_is_missing(recordings, account), final=True)
+    now, tokens = now or datetime.now(UTC), tokens or SoundTokens()
     try:
         if recordings.made is not None:
-            request = bearer(request, recordings.made(account, now or datetime.now(UTC)))
+            request = bearer(request, recordings.made(account, now))
         async with asyncio.timeout(limits.total_s), AsyncExitStack() as stack:
             sessions = {
                 scheme: await stack.enter_async_context(_session(within, limits, resolver))
@@ -112,7 +119,17 @@ async def fetch(
             if recordings.link is not None:
                 first = await _small(sessions, request, allowed)
                 request = recordings.link(account, first)
-            return await _into_file(sessions, request, allowed, target, limits)
+
+            async def ask(asking: ApiRequest) -> ApiResponse:
+                return await _small(sessions, asking, allowed)
+
+            async def get(asking: ApiRequest) -> Fetched:
+                return await _into_file(sessions, asking, allowed, target, limits)
+
+            if recordings.grant is None:
+                return await get(request)
+            good = functools.partial(tokens.good, recordings.grant, account, now, ask)
+            return await _with_token(recordings.grant, request, tokens, good, get)
     except Forbidden as error:
         raise NotFetched(str(error), final=True) from error
     except UnreadableDelivery as error:
@@ -123,6 +140,24 @@ async def fetch(
         raise NotFetched(_of_connection(error), final=_forbidden(error)) from error
     except (OSError, ValueError) as error:
         raise NotFetched(f"fetching failed: {type(error).__name__}") from error
+
+
+async def _with_token(
+    grant: Grant,
+    request: ApiRequest,
+    tokens: SoundTokens,
+    good: Callable[[], Awaitable[tuple[Token, bool]]],
+    get: Callable[[ApiRequest], Awaitable[Fetched]],
+) -> Fetched:
+    """Get with a token. One that was held and is not accepted any more is asked for anew, once."""
+    while True:
+        token, held = await good()
+        try:
+            return await get(grant.authorised(request, token))
+        except NotFetched as error:
+            if not (held and error.final):
+                raise
+            tokens.forget(token)
 
 
 def _what_is_missing(recordings: Recordings, account: Account) -> str:

@@ -12,6 +12,7 @@ from ingest.domain.deliveries import Account, UnreadableDelivery
 from ingest.domain.histories import ApiRequest, ApiResponse
 from ingest.domain.recordings import AskForSound, RecordingOf, Recordings
 from ingest.telephony.histories import mango, notify, vonage
+from ingest.telephony.protocols import ringcentral_api
 from ingest.telephony.pulled import answered_object, basic, host_named, secret
 
 ZADARMA_PATH = "/v1/pbx/record/request/"
@@ -30,6 +31,13 @@ def with_login(name: str, password: str, suffix: str = "") -> AskForSound:
         return ApiRequest(url=url + suffix if bare else url, headers=headers)
 
     return request
+
+
+def with_token(account: Account, recording: RecordingOf) -> ApiRequest | None:
+    """Ask for the address of a report with the token that RingCentral gives for the JWT."""
+    if recording.url is None or not _has(account, *ringcentral_api.NAMES):
+        return None
+    return ApiRequest(url=recording.url)
 
 
 def on_own_server(account: Account, recording: RecordingOf) -> ApiRequest | None:
@@ -143,6 +151,14 @@ AIRCALL_SOUND = Recordings(hosts=("assets.aircall.io", ".aircall.io"))
 UIS_SOUND = Recordings(hosts=(".uiscom.ru", ".comagic.ru", ".callgear.com"))
 PLIVO_SOUND = Recordings(hosts=("media.plivo.com", ".plivo.com"))
 DIALPAD_SOUND = Recordings(hosts=(".dialpad.com",))
+#: `contentUri` of the call log lies at another host than the interface, behind the same token.
+RINGCENTRAL_SOUND = Recordings(
+    request=with_token,
+    hosts=(ringcentral_api.HOST, "media.ringcentral.com"),
+    hosts_of=lambda account: (ringcentral_api.host_of(account),),
+    secrets=ringcentral_api.NAMES,
+    grant=ringcentral_api.GRANT,
+)
 #: The virtual exchanges of MegaFon's kind lie at the account's own host.
 CRMAPI_SOUND = Recordings(hosts_of=lambda account: host_named(account, "api_host"))
 OWN_SOUND = Recordings(

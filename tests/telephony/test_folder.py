@@ -58,9 +58,9 @@ def drafts(folder: Path) -> list[Path]:
     return list(folder.glob(".keepline-*"))
 
 
-async def watched(folder: Path, house: House, **more: Any) -> QuickDesk:
-    """Watch for an hour of the house's time."""
-    house.ends = house.after(hours=1)
+async def watched(folder: Path, house: House, seconds: float = 3600, **more: Any) -> QuickDesk:
+    """Watch for an hour of the house's time, or so many seconds."""
+    house.ends = house.after(seconds=seconds)
     house.now = NOON
     desk = a_desk(CALLFILE, an_account(folder, **more), house)
     await watch(desk)
@@ -209,7 +209,7 @@ async def test_a_disk_that_is_full_while_a_file_is_understood_costs_the_file_not
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))  # as where nothing more fits
     try:
-        await watched(tmp_path, house)
+        await watched(tmp_path, house, seconds=20)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 

@@ -86,6 +86,20 @@ def test_vonage_is_asked_for_the_very_address_with_a_token_that_the_fetch_makes(
     assert (said["application_id"], said["iat"]) == ("app1", int(now.timestamp()))
 
 
+def test_ringcentral_is_asked_where_its_call_log_says_with_the_token_of_its_history() -> None:
+    url = "https://media.ringcentral.com/restapi/v1.0/account/1/recording/2/content"
+    held = {"client_id": "i", "client_secret": "s", "jwt": "a.b.c", "validation_token": "v"}
+
+    assert asked("ringcentral", held, url=url) == ApiRequest(url=url)
+    assert asked("ringcentral", {"validation_token": "v"}, url=url) is None
+
+    provider = PROVIDERS["ringcentral"]
+    assert provider.recordings is not None
+    assert provider.history is not None
+    assert provider.recordings.grant is provider.history.grant
+    assert provider.recordings.grant is not None
+
+
 def test_bandwidth_is_asked_as_a_user_of_its_interface_or_else_as_its_webhooks() -> None:
     url = "https://voice.bandwidth.com/api/v2/accounts/99/calls/c-1/recordings/r-1/media"
     hook = {"basic_user": "h", "basic_password": "p"}

@@ -29,6 +29,7 @@ from ingest.telephony.protocols import ringcentral_api
 from ingest.telephony.protocols.callers import shown
 from ingest.telephony.request import json_object
 from ingest.telephony.signatures import require_proof, same
+from ingest.telephony.sounds import RINGCENTRAL_SOUND
 
 # {"uuid": "9d4e", "body": {"sequence": 7, "telephonySessionId": "s-db66",
 #  "eventTime": "2026-11-17T12:10:43.340Z", "parties": [{"id": "p-db66-2", "extensionId": "8096",
@@ -188,6 +189,7 @@ RINGCENTRAL = Provider(
     secrets=("validation_token",),
     handshake=handshake,
     subscription=ringcentral_api.SUBSCRIPTION,
+    recordings=RINGCENTRAL_SOUND,
     reads={Kind.PULL: history.read},
     history=history.HISTORY,
 )
