@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from ingest.domain.deliveries import Account, Delivery, UnreadableDelivery
+from ingest.domain.calls import CallEvent
+from ingest.domain.deliveries import Account, Delivery, IgnoredDelivery, UnreadableDelivery
 from ingest.domain.histories import ApiResponse
 from ingest.telephony.fields import Fields
 from ingest.telephony.request import json_value
@@ -100,6 +101,29 @@ def rows(value: Any, *path: str) -> Iterator[Fields]:
         if not isinstance(row, Mapping):
             raise UnreadableDelivery("the answer holds something else than a call")
         yield row
+
+
+def told_by(
+    found: Iterable[Fields], events_of: Callable[[Fields], Iterable[CallEvent]]
+) -> Sequence[CallEvent]:
+    """Return what rows say. One that says nothing of a call hides none of the others.
+
+    Raises IgnoredDelivery where nothing is said, UnreadableDelivery where nothing else is there.
+    """
+    events: list[CallEvent] = []
+    unread: UnreadableDelivery | None = None
+    for row in found:
+        try:
+            events += events_of(row)
+        except IgnoredDelivery:
+            continue
+        except UnreadableDelivery as error:
+            unread = error
+    if not events and unread is not None:
+        raise unread
+    if not events:
+        raise IgnoredDelivery("there were no calls in this period")
+    return events
 
 
 def count(value: Any, *path: str) -> int:

@@ -14,11 +14,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ingest.domain.calls import CallEvent
-from ingest.domain.deliveries import Account, Delivery, IgnoredDelivery, UnreadableDelivery
+from ingest.domain.deliveries import Account, Delivery
 from ingest.domain.histories import ApiRequest, ApiResponse, History, Turned
 from ingest.telephony.fields import Fields, local_time, seconds
 from ingest.telephony.protocols import asterisk_cdr
-from ingest.telephony.pulled import LOCAL, answered, count, kept_json, local, rows, secret
+from ingest.telephony.pulled import LOCAL, answered, count, kept_json, local, rows, secret, told_by
 
 # [{"calldate": "2026-11-18 10:00:00", "clid": "\"Client\" <79031234567>", "src": "79031234567",
 #   "dst": "101", "channel": "PJSIP/trunk-00000001", "dstchannel": "PJSIP/101-00000002",
@@ -66,23 +66,14 @@ def turn(account: Account, response: ApiResponse, page: str | None) -> Turned:
 
 
 def read(delivery: Delivery, account: Account) -> Sequence[CallEvent]:
-    """Return what the rows say. One that says nothing of a call hides none of the others."""
-    found: list[CallEvent] = []
-    unread: UnreadableDelivery | None = None
+    """Return what the rows say."""
     zone = zone_of(account)
-    for row in rows(kept_json(delivery)):
-        try:
-            plain = _as_file(row, account, zone, delivery.received_at)
-            found += asterisk_cdr.read(plain, account, zone, delivery.received_at)
-        except IgnoredDelivery:
-            continue
-        except UnreadableDelivery as error:
-            unread = error
-    if not found and unread is not None:
-        raise unread
-    if not found:
-        raise IgnoredDelivery("there were no calls in this period")
-    return found
+
+    def events_of(row: Fields) -> Sequence[CallEvent]:
+        plain = _as_file(row, account, zone, delivery.received_at)
+        return asterisk_cdr.read(plain, account, zone, delivery.received_at)
+
+    return told_by(rows(kept_json(delivery)), events_of)
 
 
 def zone_of(account: Account) -> ZoneInfo:

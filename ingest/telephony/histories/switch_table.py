@@ -16,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ingest.domain.calls import CallEvent
-from ingest.domain.deliveries import Account, Delivery, IgnoredDelivery, UnreadableDelivery
+from ingest.domain.deliveries import Account, Delivery, UnreadableDelivery
 from ingest.domain.histories import ApiRequest, ApiResponse, History, Turned
 from ingest.telephony.fields import Fields
 from ingest.telephony.histories.cdr_table import TABLE, URL, question, zone_of
@@ -24,7 +24,7 @@ from ingest.telephony.protocols import json_cdr, xml_as_json, xml_cdr
 from ingest.telephony.protocols.cdr_call import events_of
 from ingest.telephony.protocols.cdr_files import events_of_row, tells_of_people
 from ingest.telephony.protocols.json_cdr import Record
-from ingest.telephony.pulled import answered, kept_json, rows, secret
+from ingest.telephony.pulled import answered, kept_json, rows, secret, told_by
 from ingest.telephony.request import json_object
 
 # [{"xml_cdr_uuid": "0374cb61-...", "start_stamp": "2026-11-21 13:29:03", "leg": "a",
@@ -64,22 +64,11 @@ def turn(account: Account, response: ApiResponse, page: str | None) -> Turned:
 
 
 def read(delivery: Delivery, account: Account) -> Sequence[CallEvent]:
-    """Return what the rows say. One that says nothing of a call hides none of the others."""
-    found: list[CallEvent] = []
-    unread: UnreadableDelivery | None = None
+    """Return what the rows say."""
     zone = zone_of(account)
-    for row in rows(kept_json(delivery)):
-        try:
-            found += _events(row, account, zone, delivery.received_at)
-        except IgnoredDelivery:
-            continue
-        except UnreadableDelivery as error:
-            unread = error
-    if not found and unread is not None:
-        raise unread
-    if not found:
-        raise IgnoredDelivery("there were no calls in this period")
-    return found
+    return told_by(
+        rows(kept_json(delivery)), lambda row: _events(row, account, zone, delivery.received_at)
+    )
 
 
 def _tells(row: Fields) -> bool:
