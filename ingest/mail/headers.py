@@ -25,7 +25,7 @@ WRITTEN = frozenset({"from", "sender", "reply-to", "to", "cc", "subject"})
 
 _FIELD = re.compile(rb"([!-9;-~]{1,100})[ \t]*:")
 #: A whole field, with the lines behind its first one that go on with it.
-_WHOLE = re.compile(rb"([!-9;-~]{1,100}+)([ \t]*+:)([^\n]*+\n(?:[ \t][^\n]*+\n)*)")
+_WHOLE = re.compile(rb"([!-9;-~]{1,100}+)[ \t]*+:([^\n]*+\n(?:[ \t][^\n]*+\n)*+)")
 _LINE_END = re.compile(rb"\r*\n")
 _BLANK = re.compile(rb"\n\r*\n")
 _ADDRESSED = frozenset({"from", "to", "cc", "reply-to"})
@@ -123,13 +123,18 @@ def split(raw: bytes, *, limits: Limits = LIMITS) -> tuple[Headers, int]:
 
 def _lawful(raw: bytes, end: int) -> list[tuple[bytes, bytes]] | None:
     """Return the fields of a header, their names in lower case; None: not all of it is fields."""
-    whole = _WHOLE.findall(raw, 0, end)
-    if sum([len(name) + len(colon) + len(lines) for name, colon, lines in whole]) != end:
-        return None
-    return [
-        (name.lower(), _LINE_END.sub(b"", lines) if lines.count(b"\n") > 1 else lines)
-        for name, _, lines in whole
-    ]
+    fields: list[tuple[bytes, bytes]] = []
+    at = 0
+    while at < end:  # one behind the other: what is none anywhere must not be searched for on
+        whole = _WHOLE.match(raw, at, end)
+        if whole is None:
+            return None
+        name, lines = whole[1], whole[2]
+        fields.append(
+            (name.lower(), _LINE_END.sub(b"", lines) if lines.count(b"\n") > 1 else lines)
+        )
+        at = whole.end()
+    return fields
 
 
 def _mended(head: bytes, broken: list[str]) -> tuple[list[tuple[bytes, bytes]], int | None]:

@@ -65,6 +65,7 @@ HEADERS = {
     "one field of 10 MB": HEAD + b"X: " + b"y" * 10_000_000 + b"\r\n\r\nx",
     "a header that never ends": HEAD + b"zzz\r\n" * 1_000_000,
     "broken lines between fields": HEAD + b"zzz\r\nX: y\r\n" * 500_000,
+    "beginnings of fields on a line without end": HEAD + b"Message" + b'{"a":' * 20_000,
     "every octet": bytes(range(256)).join([HEAD, b"\r\n\r\n", b"x"]),
 }
 TAGS = [
