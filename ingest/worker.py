@@ -26,6 +26,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from ingest import redecide
 from ingest.ahead import MailsAhead
+from ingest.attempts import Suspect, read_attempts, write_attempt
 from ingest.children import ReaderNotStarted
 from ingest.domain.deliveries import Delivery, End
 from ingest.pipeline import record
@@ -100,7 +101,7 @@ class Worker:
     _said: dict[str, float] = field(default_factory=dict)
     _stuck: dict[tuple[str, int], tuple[int, float]] = field(default_factory=dict)
     _jobs: dict[int, _Trouble] = field(default_factory=dict)
-    _suspects: dict[tuple[str, int], _Suspect] = field(default_factory=dict)
+    _suspects: dict[tuple[str, int], Suspect] = field(default_factory=dict)
     _ahead: dict[int, MailsAhead] = field(default_factory=dict)
     _wake: threading.Event = field(default_factory=threading.Event)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -170,7 +171,7 @@ class Worker:
     def recall(self) -> None:
         """Find out what an earlier life was at when it died, if it did."""
         for path in (self.attempts, *self.attempts.parent.glob(f"{self.attempts.name}.mail-*")):
-            self._suspects |= _read_attempts(path)
+            self._suspects |= read_attempts(path)
 
     def drain(self) -> None:
         """Work until nothing waits, neither deliveries nor decisions to be made anew."""
@@ -238,7 +239,7 @@ class Worker:
             self._park(batch[0], at, "the worker died of it twice")
             return True
         note = self._attempt_of_mails(partition) if name == "mail" else self.attempts
-        _write_attempt(note, name, partition, batch, suspect)
+        write_attempt(note, name, partition, batch, suspect)
         try:
             self._record(read(batch, self.sources(), self.read_mails), at)
         finally:  # whatever was raised, the worker lives
@@ -266,7 +267,7 @@ class Worker:
             read_mails=self.read_mails,
             limit=self.batch,
             # What is read ahead lies beyond what is recorded: its note stands for both.
-            note=lambda batch: _write_attempt(path, "mail", partition, batch, None),
+            note=lambda batch: write_attempt(path, "mail", partition, batch, None),
             monotonic=self.monotonic,
         )
         return self._ahead[partition]
@@ -413,48 +414,3 @@ def _after(before: _Trouble | None, now: float, *, most: float) -> _Trouble:
     """Return the next pause of work that failed: twice the last one."""
     pause = min(before.pause * 2, most) if before else WAIT_S
     return _Trouble(pause=pause, until=now + pause)
-
-
-# After a crash ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Suspect:
-    """Deliveries that were being worked on when the worker died."""
-
-    until: int  #: the last position of them
-    alone: int | None  #: the one that was tried by itself
-    crashes: int  #: while that one was tried
-
-    def parks(self, delivery: Delivery) -> bool:
-        return self.crashes >= 2 and delivery.position == self.alone
-
-
-def _write_attempt(
-    path: Path, name: str, partition: int, batch: Sequence[Delivery], suspect: _Suspect | None
-) -> None:
-    # Not synced: a power cut is no crash of the worker's own making.
-    alone = batch[0].position if len(batch) == 1 else None
-    again = suspect is not None and alone is not None and suspect.alone == alone
-    path.write_text(
-        json.dumps(
-            {
-                "log": name,
-                "partition": partition,
-                "until": suspect.until if suspect else batch[-1].position,
-                "alone": alone,
-                "crashes": suspect.crashes if suspect and again else 0,
-            }
-        )
-    )
-
-
-def _read_attempts(path: Path) -> dict[tuple[str, int], _Suspect]:
-    try:
-        told = json.loads(path.read_text() or "{}")
-    except (FileNotFoundError, ValueError):
-        return {}
-    if not told:
-        return {}
-    suspect = _Suspect(until=told["until"], alone=told["alone"], crashes=told["crashes"] + 1)
-    return {(told["log"], told["partition"]): suspect}
